@@ -1,0 +1,96 @@
+"""Options of registry entries: one pydantic model per entry, in one file that needs no torch."""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from dllm_rl.config.base import Options
+
+
+class NoOptions(Options):
+    """For entries without options."""
+
+
+class TraceViewOptions(Options):
+    """Options of the ``trace`` views (TraceRL, trace SFT)."""
+
+    shrink: int = Field(1, ge=1, description="Consecutive trace steps merged into one view, within a block.")
+    post_num: int | None = Field(
+        None, ge=0, description="Pads per view that stay targets, the first ones; all of them if not given.")
+    grid: Literal["absolute", "response"] = Field(
+        "absolute", description="Where blocks start: at the sequence (as in rollouts) or at the response (upstream).")
+
+
+class RandomViewOptions(Options):
+    """Options of the ``random`` and ``coupled`` views."""
+
+    lower_p: float = Field(0.1, ge=0, le=1, description="Smallest mask probability.")
+    upper_p: float = Field(0.9, ge=0, le=1, description="Largest mask probability.")
+    mask_times_per_sample: int = Field(1, ge=1, description="Draws per response.")
+    level: Literal["block", "token"] = Field(
+        "block", description="What one mask probability is drawn for: a block, or each token (upstream).")
+    post_num: int | None = Field(
+        None, ge=0, description="Pads per view that stay targets, the first ones; all of them if not given.")
+    grid: Literal["absolute", "response"] = Field(
+        "absolute", description="Where blocks start: at the sequence (as in rollouts) or at the response (upstream).")
+
+    @model_validator(mode="after")
+    def _band_is_ordered(self) -> "RandomViewOptions":
+        if self.lower_p > self.upper_p:
+            raise ValueError(f"lower_p {self.lower_p} is larger than upper_p {self.upper_p}")
+        return self
+
+
+class SemiArViewOptions(RandomViewOptions):
+    """Options of the ``semi_ar`` views: one noisy copy of every block behind clean history."""
+
+    level: Literal["block", "token"] = Field(
+        "token", description="What one mask probability is drawn for: a block, or each token (upstream).")
+
+
+class BlockViewOptions(Options):
+    """Options of the ``block`` views (native SDAR fine-tuning)."""
+
+    min_p: float = Field(1e-3, gt=0, le=1, description="Smallest mask probability; p = (1 - min_p) t + min_p.")
+    level: Literal["document", "block"] = Field(
+        "document", description="What one ratio t is drawn for: the document (native) or each block.")
+
+
+class GroupZOptions(Options):
+    """Options of the ``group_z`` advantage."""
+
+    divide_by_std: bool = Field(True, description="Divide by the population standard deviation.")
+
+
+class TokenClipOptions(Options):
+    """Options of the ``token_clip`` policy loss."""
+
+    eps: float = Field(0.2, gt=0, description="Lower clip distance of the ratio (and upper, if eps_high is not given).")
+    eps_high: float | None = Field(None, gt=0, description="Upper clip distance of the ratio.")
+    max_log_ratio: float = Field(10.0, gt=0, description="Log-ratios are clamped to this before the exponential.")
+
+
+class MathRewardOptions(Options):
+    """Options of the ``math`` reward."""
+
+    route: Literal["verify", "string"] = Field(
+        "verify", description="Equality of answers: math-verify, or upstream's normalised string.")
+    answer: Literal["boxed", "text"] = Field(
+        "boxed", description="Where the answer stands: the last balanced \\boxed{}, or the whole response text.")
+
+
+class FileTaskOptions(Options):
+    """Options of task sets read from a file."""
+
+    path: str = Field(description="JSON, JSON lines or gzip file; relative to the configuration file.")
+    limit: int | None = Field(None, ge=1, description="Only the first tasks of the file.")
+
+
+class ArithmeticTaskOptions(Options):
+    """Options of the built-in sums."""
+
+    num_tasks: int = Field(1000, ge=1, description="How many tasks.")
+    max_operand: int = Field(99, ge=1, description="Operands are drawn from 0 to this.")
+    num_operands: int = Field(2, ge=2, description="Operands per sum.")
+    split: Literal["train", "test"] = Field("train", description="Disjoint halves of the problem space.")
+    seed: int = Field(0, ge=0, description="Which tasks are drawn.")

@@ -1,0 +1,112 @@
+"""The one adapter to transformers: every call that depends on its version stands here.
+
+A backbone is a stock causal LM whose attention is ours: the registered attention function hands queries, keys and
+values to the ``AttentionContext`` that came with the batch, so no mask is ever built by transformers.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from torch import Tensor, nn
+from transformers import (
+    AttentionInterface,
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PreTrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+
+from dllm_rl.attention import AttentionContext
+
+ATTENTION = "dllm_rl"
+"""Name our attention function is registered under."""
+
+_NOT_BACKBONE = ("architectures", "model_type", "torch_dtype", "dtype", "auto_map", "attn_implementation",
+                 "transformers_version", "pad_token_id", "use_cache")
+
+
+def _attention(module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, *,
+               scaling: float, attention_context: AttentionContext, **unused: object) -> tuple[Tensor, None]:
+    out = attention_context.attend(int(module.layer_idx), query, key, value, scaling)  # type: ignore[arg-type]
+    return out.transpose(1, 2), None
+
+
+AttentionInterface.register(ATTENTION, _attention)
+
+
+def backbone_config(backbone: str, published: Mapping[str, Any]) -> PreTrainedConfig:
+    """The stock config of a published ``config.json``.
+
+    The pad id stays out: with it a stock embedding would give the pad row no gradient (SPEC 13, pad row).
+    """
+    keys = {key: value for key, value in published.items()
+            if key not in _NOT_BACKBONE and not (key == "rope_scaling" and value is None)}
+    return AutoConfig.for_model(backbone, use_cache=False, pad_token_id=None, **keys)
+
+
+def create_backbone(config: PreTrainedConfig, dtype: torch.dtype) -> PreTrainedModel:
+    """A backbone with fresh weights, drawn from torch's global generator."""
+    model = AutoModelForCausalLM.from_config(config, dtype=dtype)
+    model.set_attn_implementation(ATTENTION)
+    return model
+
+
+def read_backbone(folder: Path, config: PreTrainedConfig, dtype: torch.dtype) -> PreTrainedModel:
+    """A backbone with the weights of ``folder``.
+
+    Raises:
+        ValueError: the weights are absent, damaged, or do not fit the config; names the file or the tensors.
+    """
+    if not any(folder.glob("*.safetensors")):
+        raise ValueError(f"{folder} holds no *.safetensors weights; is the download or the save complete?")
+    try:
+        model, report = AutoModelForCausalLM.from_pretrained(
+            folder, config=config, dtype=dtype, local_files_only=True, output_loading_info=True)
+    except (SafetensorError, OSError, RuntimeError) as error:
+        raise ValueError(f"the weights in {folder} cannot be read ({error}); the files may be half-written: "
+                         "copy or download the checkpoint again") from error
+    wrong = {name: sorted(map(str, report[name])) for name in ("missing_keys", "unexpected_keys", "mismatched_keys")
+             if report.get(name)}
+    if wrong:
+        raise ValueError(f"the weights in {folder} do not fit its config.json: {wrong}")
+    model.set_attn_implementation(ATTENTION)
+    return model
+
+
+def write_backbone(model: PreTrainedModel, folder: Path) -> None:
+    """Write the weights, in shards of at most 5 GB, under the published names; no config."""
+    model.save_pretrained(folder, max_shard_size="5GB")
+    for extra in ("config.json", "generation_config.json"):
+        (folder / extra).unlink(missing_ok=True)
+
+
+def backbone_settings(model: PreTrainedModel) -> dict[str, Any]:
+    """The settings of a backbone under the key names of transformers 4, which published readers expect."""
+    settings = model.config.to_dict()
+    rope = settings.pop("rope_parameters", None) or {}
+    return {**settings, "rope_theta": rope.get("rope_theta", 10000.0)}
+
+
+def read_tokenizer(folder: Path) -> PreTrainedTokenizerBase | None:
+    """The tokenizer of a checkpoint folder; ``None`` if the folder has none."""
+    if not (folder / "tokenizer_config.json").is_file() and not (folder / "tokenizer.json").is_file():
+        return None
+    return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+
+
+def hidden_states(model: PreTrainedModel, input_ids: Tensor, position_ids: Tensor,
+                  attention: AttentionContext) -> Tensor:
+    """Run the decoder layers: (B, N) ids and positions to (B, N, H) states after the final norm."""
+    inner = model.get_decoder()
+    return inner(input_ids=input_ids, position_ids=position_ids, use_cache=False,
+                 attention_context=attention).last_hidden_state
+
+
+def enable_checkpointing(model: PreTrainedModel) -> None:
+    """Recompute each layer's activations in the backward pass instead of keeping them."""
+    model.activation_checkpointing_enable()

@@ -1,0 +1,34 @@
+"""What distinguishes one line of checkpoints from another, as data."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Family:
+    """One family of checkpoints over a stock transformers backbone.
+
+    Attributes:
+        name: registry name.
+        model_types: values of ``model_type`` in a published ``config.json``.
+        backbone: ``model_type`` of the stock transformers model whose weights these are.
+        attention: ``"block"`` (block-causal, cached exactly) or ``"full"``.
+        logit_shift: 1 where the logits at i - 1 predict token i, else 0.
+        mask_token: text of the mask token in the tokenizer.
+        special_ids: published ids of ``mask``, ``pad`` and ``eos``, for checkpoints that state none.
+        stop_tokens: texts of turn-end tokens that stop a response beside eos.
+        prompts: prompt formats by kind of task, with the marker ``{problem}``.
+        published_config: ``config.json`` keys of a checkpoint made by us that the backbone's own config lacks.
+    """
+
+    name: str
+    model_types: tuple[str, ...]
+    backbone: str
+    attention: Literal["block", "full"]
+    logit_shift: int
+    mask_token: str
+    special_ids: Mapping[str, int]
+    stop_tokens: tuple[str, ...]
+    prompts: Mapping[str, str]
+    published_config: Mapping[str, object]

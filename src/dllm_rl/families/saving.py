@@ -1,0 +1,72 @@
+"""Checkpoints out, in the published format: all of a checkpoint or, on an error, nothing."""
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from dllm_rl.families.backbone import write_backbone
+
+_WEIGHT_FILES = (".safetensors", ".bin", ".index.json", ".pt")
+
+
+def modelling_files(source: Path | None) -> list[Path]:
+    """The remote-code files a checkpoint folder brings along."""
+    return sorted(source.glob("*.py")) if source else []
+
+
+def _write_companions(tokenizer: PreTrainedTokenizerBase | None, source: Path | None, folder: Path) -> None:
+    """Tokenizer and modelling files: the source's own, byte for byte, so that older readers find what they know."""
+    if source is None:
+        if tokenizer is not None:
+            tokenizer.save_pretrained(folder)
+        return
+    for file in sorted(source.iterdir()):
+        if file.is_file() and file.name != "config.json" and not file.name.endswith(_WEIGHT_FILES):
+            shutil.copy(file, folder / file.name)
+
+
+def save_checkpoint(path: str | Path, backbone: PreTrainedModel, config: Mapping[str, Any],
+                    tokenizer: PreTrainedTokenizerBase | None, source: Path | None) -> None:
+    """Write weights, config, tokenizer and modelling files so that upstream's loaders read them.
+
+    The files are written beside ``path`` and moved into place at the end. An existing checkpoint there is replaced.
+
+    Args:
+        path: folder to write.
+        backbone: the weights.
+        config: content of ``config.json``.
+        tokenizer: written where there is no ``source``.
+        source: folder whose tokenizer and modelling files are copied.
+
+    Raises:
+        OSError: the disk is full or the folder cannot be written; what stood at ``path`` is untouched.
+        ValueError: ``path`` is a file, or a folder that is no checkpoint.
+    """
+    target = Path(path)
+    if target.exists() and not (target / "config.json").is_file() and (target.is_file() or any(target.iterdir())):
+        raise ValueError(f"{target} exists and is no checkpoint; give a new folder")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    staging = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+    try:
+        write_backbone(backbone, staging)
+        _write_companions(tokenizer, source, staging)
+        (staging / "config.json").write_text(json.dumps(config, indent=2) + "\n")
+        _replace(staging, target)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def _replace(staging: Path, target: Path) -> None:
+    """Move a finished folder into place; the old one is set aside first and removed last."""
+    os.chmod(staging, 0o755)
+    aside = staging.with_name(staging.name + "-old")
+    if target.exists():
+        os.rename(target, aside)
+    os.rename(staging, target)
+    shutil.rmtree(aside, ignore_errors=True)

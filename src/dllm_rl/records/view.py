@@ -1,0 +1,54 @@
+"""The view record: one partly masked look at one sample."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass
+class View:
+    """Which positions of one sample are masked, which of them are scored, and with what weight.
+
+    All tensors have length T = prompt + response + hidden tail.
+
+    Attributes:
+        masked: (T,) bool; the model sees the mask token here.
+        target: (T,) bool; the log-probability of the true token is wanted here. Targets are response tokens.
+        weight: (T,) float32; factor of a target's log-probability in an objective, 0 off targets.
+        block: (T,) int64 or ``None``; place on the block grid, where it is not ``position // block_size``.
+        labels: (T,) int64 or ``None``; ids to score where they are not the final ones.
+        rival: (T,) bool or ``None``; positions scored by their log-mass of losing (METHODS 2.6).
+        cutoff: float or ``None``; the confidence a rival's candidate stayed below.
+        draw: index of the Monte Carlo draw the view belongs to.
+        node: quadrature node, block or trace step it belongs to.
+        log_q: log-probability with which the view itself was drawn.
+
+    Example (prompt of 2, response ``10 11 12``; 11 is visible, 10 and 12 are predicted at once):
+        >>> view = View.of_targets(torch.tensor([0, 0, 1, 0, 1]).bool(), torch.tensor([0, 0, 1, 0, 1]).bool())
+        >>> view.weight.tolist()
+        [0.0, 0.0, 1.0, 0.0, 1.0]
+    """
+
+    masked: Tensor
+    target: Tensor
+    weight: Tensor
+    block: Tensor | None = None
+    labels: Tensor | None = None
+    rival: Tensor | None = None
+    cutoff: float | None = None
+    draw: int = 0
+    node: int | None = None
+    log_q: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("target", "weight", "block", "labels", "rival"):
+            tensor = vars(self)[name]
+            if tensor is not None and tensor.shape != self.masked.shape:
+                raise ValueError(f"view field {name!r} has shape {tuple(tensor.shape)}, masked has "
+                                 f"{tuple(self.masked.shape)}; they must be equal")
+
+    @classmethod
+    def of_targets(cls, masked: Tensor, target: Tensor, **fields: Tensor | float | int | None) -> "View":
+        """A view whose targets all have weight 1; ``fields`` are the optional attributes."""
+        return cls(masked, target, target.to(torch.float32), **fields)  # type: ignore[arg-type]

@@ -1,0 +1,156 @@
+"""Names to objects: every choice a configuration can make by name is an entry here.
+
+A registry maps a name to ``module:object`` without importing it, so that listing, help and configuration checks need
+no torch. A name may also be a path to the user's own object, ``package.module:object`` or ``./file.py:object``.
+"""
+
+import difflib
+import importlib
+import importlib.util
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+
+def nearest(name: str, known: list[str]) -> str:
+    """Return ``"; did you mean 'x'?"`` for the closest known name, or an empty string."""
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def _load_module(module: str, folder: Path | None) -> ModuleType:
+    if not module.endswith(".py"):
+        return importlib.import_module(module)
+    path = Path(module)
+    if not path.is_absolute():
+        path = (folder or Path.cwd()) / path
+    if not path.is_file():
+        raise ValueError(f"no file {path} (named in {module!r}); paths are relative to the configuration file")
+    spec = importlib.util.spec_from_file_location(f"dllm_rl_user_{path.stem}", path)
+    if spec is None or spec.loader is None:
+        raise ValueError(f"{path} is not a Python file")
+    loaded = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = loaded
+    spec.loader.exec_module(loaded)
+    return loaded
+
+
+def load_object(target: str, folder: Path | None = None) -> Any:  # noqa: ANN401 - any object may be registered
+    """Import ``module:object``.
+
+    Args:
+        target: ``package.module:object`` or ``file.py:object``.
+        folder: what a relative file path starts from; the working directory if not given.
+
+    Raises:
+        ValueError: the target has no colon, or the file or the object does not exist.
+    """
+    module, colon, name = target.partition(":")
+    if not colon or not module or not name:
+        raise ValueError(f"{target!r} does not name an object; write package.module:object or ./file.py:object")
+    loaded = _load_module(module, folder)
+    if name not in vars(loaded):
+        raise ValueError(f"{module} has no object {name!r}{nearest(name, list(vars(loaded)))}")
+    return vars(loaded)[name]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One name of a registry: where its object and the pydantic model of its options are."""
+
+    target: str
+    options: str
+    summary: str
+
+
+class Registry:
+    """A dictionary of named entries of one kind.
+
+    Example:
+        >>> Registry("fruit", {"apple": Entry("operator:add", "builtins:dict", "a fruit")}).load("apple")(1, 2)
+        3
+    """
+
+    def __init__(self, kind: str, entries: dict[str, Entry]) -> None:
+        self.kind = kind
+        self._entries = dict(entries)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __getitem__(self, name: str) -> Entry:
+        """The entry called ``name``; ``ValueError`` with the known names if there is none."""
+        if name not in self._entries:
+            known = list(self._entries)
+            raise ValueError(f"unknown {self.kind} {name!r}{nearest(name, known)} Known: {', '.join(known)}; "
+                             "or give your own as package.module:object or ./file.py:object")
+        return self._entries[name]
+
+    def add(self, name: str, entry: Entry) -> None:
+        """Register one more entry; ``ValueError`` if the name is taken."""
+        if name in self._entries:
+            raise ValueError(f"{self.kind} {name!r} is already registered")
+        self._entries[name] = entry
+
+    def load(self, name: str, folder: Path | None = None) -> Any:  # noqa: ANN401 - any object may be registered
+        """The object behind ``name``, which is a registered name or an import path of the user's own."""
+        return load_object(name, folder) if ":" in name else load_object(self[name].target)
+
+    def options(self, name: str) -> Any:  # noqa: ANN401 - a pydantic model class; pydantic is not imported here
+        """The pydantic model class of the options of ``name``; ``None`` for the user's own objects."""
+        return None if ":" in name else load_object(self[name].options)
+
+
+def _entry(target: str, options: str, summary: str) -> Entry:
+    return Entry(f"dllm_rl.{target}", f"dllm_rl.config.options:{options}", summary)
+
+
+FAMILIES = Registry("family", {
+    "sdar": _entry("families.sdar:SDAR", "NoOptions", "SDAR and TraDo: Qwen3 backbone, block-causal attention"),
+})
+
+STRATEGIES = Registry("unmasking strategy", {
+    "low_confidence_static": _entry("decoding.strategies:LowConfidenceStatic", "NoOptions",
+                                    "a fixed number of the most confident positions each step"),
+    "low_confidence_dynamic": _entry("decoding.strategies:LowConfidenceDynamic", "NoOptions",
+                                     "every position above a confidence threshold, at least the static number"),
+    "sequential": _entry("decoding.strategies:Sequential", "NoOptions", "left to right, a fixed number each step"),
+    "entropy_bounded": _entry("decoding.strategies:EntropyBounded", "NoOptions",
+                              "the most certain positions whose entropies sum to less than a bound"),
+})
+
+VIEWS = Registry("view", {
+    "trace": _entry("views.trace:trace_views", "TraceViewOptions", "the contexts the sampler revealed tokens in"),
+    "random": _entry("views.random:random_views", "RandomViewOptions", "random masks over the response"),
+    "coupled": _entry("views.random:coupled_views", "RandomViewOptions", "random masks and their complements"),
+    "semi_ar": _entry("views.random:semi_ar_views", "SemiArViewOptions", "one random mask in every block, clean history"),
+    "block": _entry("views.block:block_views", "BlockViewOptions", "native SDAR fine-tuning: one ratio per document, 1/p"),
+})
+
+ADVANTAGES = Registry("advantage", {
+    "group_z": _entry("objectives.advantages:group_z", "GroupZOptions", "z-score within the responses of one task"),
+})
+
+POLICY_LOSSES = Registry("policy loss", {
+    "token_clip": _entry("objectives.policy_losses:token_clip", "TokenClipOptions", "clipped surrogate per target"),
+})
+
+KL_TERMS = Registry("KL term", {
+    "k1": _entry("objectives.kl:k1", "NoOptions", "log-ratio"),
+    "k3": _entry("objectives.kl:k3", "NoOptions", "exp(-d) - 1 + d"),
+})
+
+REWARDS = Registry("reward", {
+    "math": _entry("rewards.math:math_reward", "MathRewardOptions", "1 if the extracted answer equals the gold answer"),
+    "length": _entry("rewards.length:length_reward", "NoOptions", "fewer response tokens score higher; for smoke runs"),
+})
+
+TASKS = Registry("task set", {
+    "math_json": _entry("tasks.files:math_json", "FileTaskOptions", "question/ground_truth_answer JSON, as upstream"),
+    "gsm8k": _entry("tasks.files:gsm8k", "FileTaskOptions", "GSM8K JSON lines as published"),
+    "math": _entry("tasks.files:math", "FileTaskOptions", "MATH and MATH500 JSON lines as published"),
+    "arithmetic": _entry("tasks.arithmetic:arithmetic", "ArithmeticTaskOptions", "built-in sums of small numbers"),
+})
