@@ -1,0 +1,7 @@
+"""Rollouts and views to log-probabilities at targets, through packed layouts with one shared clean copy."""
+
+from dllm_rl.likelihood.packs import Pack, build_packs
+from dllm_rl.likelihood.scoring import pack_log_probs, target_logprobs
+from dllm_rl.likelihood.targets import Targets, enumerate_targets
+
+__all__ = ["Pack", "Targets", "build_packs", "enumerate_targets", "pack_log_probs", "target_logprobs"]
