@@ -11,17 +11,22 @@ class NoOptions(Options):
     """For entries without options."""
 
 
-class TraceViewOptions(Options):
-    """Options of the ``trace`` views (TraceRL, trace SFT)."""
+class MaskViewOptions(Options):
+    """Options of every view that masks part of a response."""
 
-    shrink: int = Field(1, ge=1, description="Consecutive trace steps merged into one view, within a block.")
     post_num: int | None = Field(
         None, ge=0, description="Pads per view that stay targets, the first ones; all of them if not given.")
     grid: Literal["absolute", "response"] = Field(
         "absolute", description="Where blocks start: at the sequence (as in rollouts) or at the response (upstream).")
 
 
-class RandomViewOptions(Options):
+class TraceViewOptions(MaskViewOptions):
+    """Options of the ``trace`` views (TraceRL, trace SFT)."""
+
+    shrink: int = Field(1, ge=1, description="Consecutive trace steps merged into one view, within a block.")
+
+
+class RandomViewOptions(MaskViewOptions):
     """Options of the ``random`` and ``coupled`` views."""
 
     lower_p: float = Field(0.1, ge=0, le=1, description="Smallest mask probability.")
@@ -29,10 +34,6 @@ class RandomViewOptions(Options):
     mask_times_per_sample: int = Field(1, ge=1, description="Draws per response.")
     level: Literal["block", "token"] = Field(
         "block", description="What one mask probability is drawn for: a block, or each token (upstream).")
-    post_num: int | None = Field(
-        None, ge=0, description="Pads per view that stay targets, the first ones; all of them if not given.")
-    grid: Literal["absolute", "response"] = Field(
-        "absolute", description="Where blocks start: at the sequence (as in rollouts) or at the response (upstream).")
 
     @model_validator(mode="after")
     def _band_is_ordered(self) -> "RandomViewOptions":
@@ -48,7 +49,7 @@ class SemiArViewOptions(RandomViewOptions):
         "token", description="What one mask probability is drawn for: a block, or each token (upstream).")
 
 
-class BlockViewOptions(Options):
+class BlockViewOptions(MaskViewOptions):
     """Options of the ``block`` views (native SDAR fine-tuning)."""
 
     min_p: float = Field(1e-3, gt=0, le=1, description="Smallest mask probability; p = (1 - min_p) t + min_p.")
@@ -68,6 +69,15 @@ class TokenClipOptions(Options):
     eps: float = Field(0.2, gt=0, description="Lower clip distance of the ratio (and upper, if eps_high is not given).")
     eps_high: float | None = Field(None, gt=0, description="Upper clip distance of the ratio.")
     max_log_ratio: float = Field(10.0, gt=0, description="Log-ratios are clamped to this before the exponential.")
+
+
+class ReductionOptions(Options):
+    """How the items of all targets become one loss (SPEC 13, divisor)."""
+
+    divisor: Literal["padded_length", "max_gen_length", "targets", "tokens", "answer_tokens"] = Field(
+        "padded_length", description="What a sum over targets is divided by: the step's longest response or "
+        "max_gen_length (then the mean over views), each view's own targets (then the mean over views), all targets of "
+        "the batch, or all response tokens of the batch, masked or not (native SDAR fine-tuning).")
 
 
 class MathRewardOptions(Options):

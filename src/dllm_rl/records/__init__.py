@@ -6,6 +6,7 @@ from dllm_rl.records.rollout import Rollout, Scored
 from dllm_rl.records.sample import Sample
 from dllm_rl.records.target_batch import TargetBatch
 from dllm_rl.records.task import Task
-from dllm_rl.records.view import View
+from dllm_rl.records.view import View, ViewContext
 
-__all__ = ["Engine", "Layout", "Rollout", "Sample", "Scored", "TargetBatch", "Task", "View"]
+__all__ = ["Engine", "Layout", "Rollout", "Sample", "Scored", "TargetBatch", "Task", "View",
+           "ViewContext"]

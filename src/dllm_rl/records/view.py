@@ -52,3 +52,26 @@ class View:
     def of_targets(cls, masked: Tensor, target: Tensor, **fields: Tensor | float | int | None) -> "View":
         """A view whose targets all have weight 1; ``fields`` are the optional attributes."""
         return cls(masked, target, target.to(torch.float32), **fields)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class ViewContext:
+    """What building views takes beside a sample and the options: facts of the model and the run.
+
+    Attributes:
+        block_size: size of the training blocks; ``None`` = that of each sample's own rollout.
+        seed: of all draws; other epochs or steps take other seeds.
+        pad_token_id: what counts as a pad for ``post_num``; ``None`` where there is none.
+
+    Example:
+        >>> ViewContext(block_size=4, seed=7).pad_token_id is None
+        True
+    """
+
+    block_size: int | None = None
+    seed: int = 0
+    pad_token_id: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.block_size is not None and self.block_size < 1:
+            raise ValueError(f"block_size is {self.block_size}; it must be 1 or larger")
