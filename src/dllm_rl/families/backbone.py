@@ -4,6 +4,7 @@ A backbone is a stock causal LM whose attention is ours: the registered attentio
 values to the ``AttentionContext`` that came with the batch, so no mask is ever built by transformers.
 """
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -92,11 +93,25 @@ def backbone_settings(model: PreTrainedModel) -> dict[str, Any]:
     return {**settings, "rope_theta": rope.get("rope_theta", 10000.0)}
 
 
-def read_tokenizer(folder: Path) -> PreTrainedTokenizerBase | None:
-    """The tokenizer of a checkpoint folder; ``None`` if the folder has none."""
+def read_tokenizer(folder: Path, config: PreTrainedConfig) -> PreTrainedTokenizerBase | None:
+    """The tokenizer of a checkpoint folder; ``None`` if the folder has none.
+
+    The stock config is handed over because transformers knows no published ``model_type`` of a diffusion model.
+    """
     if not (folder / "tokenizer_config.json").is_file() and not (folder / "tokenizer.json").is_file():
         return None
-    return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    return AutoTokenizer.from_pretrained(folder, config=config, local_files_only=True, trust_remote_code=False)
+
+
+def write_tokenizer(tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
+    """Write a tokenizer made here under the class name that transformers 4 knows it by."""
+    tokenizer.save_pretrained(folder)
+    file = folder / "tokenizer_config.json"
+    settings = json.loads(file.read_text())
+    if settings.get("tokenizer_class") == "TokenizersBackend":
+        settings["tokenizer_class"] = "PreTrainedTokenizerFast"
+    settings.pop("backend", None)
+    file.write_text(json.dumps(settings, indent=2) + "\n")
 
 
 def hidden_states(model: PreTrainedModel, input_ids: Tensor, position_ids: Tensor,

@@ -108,14 +108,15 @@ def load_model(path: str | Path, device: str | torch.device = "cpu", dtype: str 
     folder = resolve_folder(path)
     published = read_published_config(folder)
     family = family_of(published)
-    tokenizer = read_tokenizer(folder)
+    config = backbone_config(family.backbone, published)
+    tokenizer = read_tokenizer(folder, config)
     ids = {kind: _special_id(kind, given, published, tokenizer, family)
            for kind, given in (("mask", mask_token_id), ("pad", pad_token_id), ("eos", eos_token_id))}
     if ids["mask"] is None:
         raise ValueError(f"{folder} states no mask token: config.json has no mask_token_id and the tokenizer no "
                          f"{family.mask_token!r}; pass mask_token_id=...")
     size = _block_size(family, published.get("block_size") if block_size is None else block_size, folder)
-    backbone = read_backbone(folder, backbone_config(family.backbone, published), _DTYPES[dtype]).to(device).eval()
+    backbone = read_backbone(folder, config, _DTYPES[dtype]).to(device).eval()
     return LanguageModel(family, backbone, tokenizer, ids["mask"], ids["eos"] if ids["pad"] is None else ids["pad"],
                          ids["eos"], size, published, folder)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from dllm_rl.families.backbone import write_backbone
+from dllm_rl.families.backbone import write_backbone, write_tokenizer
 
 _WEIGHT_FILES = (".safetensors", ".bin", ".index.json", ".pt")
 
@@ -24,7 +24,7 @@ def _write_companions(tokenizer: PreTrainedTokenizerBase | None, source: Path | 
     """Tokenizer and modelling files: the source's own, byte for byte, so that older readers find what they know."""
     if source is None:
         if tokenizer is not None:
-            tokenizer.save_pretrained(folder)
+            write_tokenizer(tokenizer, folder)
         return
     for file in sorted(source.iterdir()):
         if file.is_file() and file.name != "config.json" and not file.name.endswith(_WEIGHT_FILES):

@@ -1,0 +1,205 @@
+"""The readable block loop: many requests of unequal length decoded together (SPEC 1.3).
+
+Letters: B rows, b block size, M masked positions of the whole canvas, V vocabulary.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+import torch
+from torch import Tensor
+
+from dllm_rl.attention import AttentionContext, attention_for
+from dllm_rl.config.decoding import DecodingConfig, RecordedDecoding
+from dllm_rl.decoding.cache import BlockCache, CachedAttention, RecordedAttention
+from dllm_rl.decoding.canvas import Canvas
+from dllm_rl.decoding.draws import Purpose, uniform
+from dllm_rl.decoding.progress import Progress
+from dllm_rl.decoding.request import Request, resolve_block_size
+from dllm_rl.decoding.sampling import propose
+from dllm_rl.decoding.strategies import Strategy, num_steps
+from dllm_rl.families import LanguageModel
+from dllm_rl.records import Layout, Rollout
+from dllm_rl.records.layout import NO_PARENT
+from dllm_rl.registry import STRATEGIES
+
+
+@dataclass
+class _Batch:
+    """Rows decoded together: all greedy or none, (B,) int64 seeds, block starts and denoising forwards so far."""
+
+    rows: list[Progress]
+    cache: BlockCache
+    seeds: Tensor
+    start: Tensor
+    forwards: Tensor
+
+    @property
+    def greedy(self) -> bool:
+        return self.rows[0].request.greedy
+
+    def keep_rows(self, numbers: list[int]) -> None:
+        """Let all rows leave but those with these numbers."""
+        rows = torch.tensor(numbers, dtype=torch.long, device=self.start.device)
+        self.rows = [self.rows[number] for number in numbers]
+        self.cache.keep_rows(rows)
+        self.seeds, self.start, self.forwards = self.seeds[rows], self.start[rows], self.forwards[rows]
+
+
+class BlockDecoder:
+    """Decodes requests block by block.
+
+    Per batch of requests: one prefill pass over the full blocks of the prompts, then for each block the denoising
+    forwards of that block alone against the cache, and one more forward that writes the finished block's keys and
+    values, which a sequence's last block does without. Rows whose block is done wait for the others of the batch;
+    rows whose response has ended leave at the block's border.
+    """
+
+    def __init__(self, lm: LanguageModel, config: DecodingConfig, version: int = 0) -> None:
+        """Prepare to decode with these settings.
+
+        Args:
+            lm: a model of a block family.
+            config: the settings; lengths, stops, seeds and greediness come with each request.
+            version: of the weights, for the records.
+
+        Raises:
+            ValueError: the settings do not fit the model.
+        """
+        self._lm = lm
+        self._config = config
+        self._version = version
+        self._block_size = resolve_block_size(lm, config)
+        self._strategy: Strategy = STRATEGIES.load(config.remasking_strategy)()
+
+    @torch.no_grad()
+    def decode(self, requests: Sequence[Request]) -> list[Rollout]:
+        """Decode requests, ``config.batch_size`` at a time, those of similar prompt length together.
+
+        Returns:
+            one rollout per request, in order.
+
+        Raises:
+            ValueError: ``top_k`` exceeds the vocabulary, or a strategy of the user's own left masks in a block.
+            FloatingPointError: the model's logits are NaN.
+        """
+        training = self._lm.backbone.training
+        self._lm.backbone.eval()
+        try:
+            rollouts: dict[int, Rollout] = {}
+            for numbers in self._batches(requests):
+                rows = self._decode_batch([requests[number] for number in numbers])
+                rollouts.update((number, self._rollout(row)) for number, row in zip(numbers, rows, strict=True))
+        finally:
+            self._lm.backbone.train(training)
+        return [rollouts[number] for number in range(len(requests))]
+
+    def _batches(self, requests: Sequence[Request]) -> Iterator[list[int]]:
+        order = sorted(range(len(requests)), key=lambda number: (requests[number].greedy,
+                                                                 len(requests[number].prompt_ids)))
+        for _, group in groupby(order, key=lambda number: requests[number].greedy):
+            numbers = list(group)
+            for begin in range(0, len(numbers), self._config.batch_size):
+                yield numbers[begin:begin + self._config.batch_size]
+
+    def _decode_batch(self, requests: list[Request]) -> list[Progress]:
+        rows = [Progress(request) for request in requests]
+        batch = self._prefilled(rows)
+        prompts = [row.request.prompt_ids[self._prefix(row):] for row in rows]
+        while True:
+            canvas = Canvas.open(batch.start, prompts, self._block_size, self._lm.mask_token_id)
+            self._denoise(batch, canvas)
+            self._commit(batch, canvas, [len(ids) for ids in prompts])
+            going = [number for number, row in enumerate(batch.rows) if row.length is None]
+            if not going:
+                return rows
+            if len(going) < len(batch.rows):
+                batch.keep_rows(going)
+            self._write_block(batch, canvas, going)
+            batch.start = batch.start + self._block_size
+            prompts = [[] for _ in batch.rows]
+
+    def _prefix(self, row: Progress) -> int:
+        """Number of prompt tokens in full blocks."""
+        return len(row.request.prompt_ids) // self._block_size * self._block_size
+
+    def _prefilled(self, rows: list[Progress]) -> _Batch:
+        """A batch whose cache holds the full prompt blocks of its rows: one block-causal pass."""
+        device = self._lm.device
+        starts = [self._prefix(row) for row in rows]
+        start = torch.tensor(starts, device=device)
+        width = max(starts)
+        new = max(-(-(len(row.request.prompt_ids) + row.request.max_new) // self._block_size) * self._block_size - begin
+                  for row, begin in zip(rows, starts, strict=True))
+        position = torch.arange(width, device=device).expand(len(rows), width)
+        real = position < start[:, None]
+        layout = Layout(position, doc=torch.where(real, 0, position + 1), parent=torch.full_like(position, NO_PARENT),
+                        view=torch.zeros_like(position), block=position // self._block_size)
+        cache = BlockCache(layout.index((slice(None), slice(0))), width + new)
+        if width:
+            ids = [[*row.request.prompt_ids[:begin], *[0] * (width - begin)]
+                   for row, begin in zip(rows, starts, strict=True)]
+            self._lm.hidden(torch.tensor(ids, device=device), position,
+                            RecordedAttention(cache, attention_for(layout)))
+            cache.commit(layout)
+        seeds = torch.tensor([row.request.seed for row in rows], device=device)
+        return _Batch(rows, cache, seeds, start, torch.zeros_like(start))
+
+    def _denoise(self, batch: _Batch, canvas: Canvas) -> None:
+        """Forward passes of the current block until no row has a mask in it."""
+        attention = CachedAttention(batch.cache, canvas.layout)
+        for step in range(num_steps(self._config, self._block_size)):
+            places = canvas.masked.flatten().nonzero()[:, 0]  # the one host read of a step
+            if not len(places):
+                return
+            batch.forwards = batch.forwards + canvas.masked.any(1)
+            self._step(batch, canvas, places, attention, torch.full_like(batch.start, step))
+        if canvas.masked.any():
+            raise ValueError(f"the unmasking strategy {self._config.remasking_strategy!r} left masks in a block after "
+                             "its last step; its reveal must return all of masked at that step")
+
+    def _step(self, batch: _Batch, canvas: Canvas, places: Tensor, attention: AttentionContext, step: Tensor) -> None:
+        hidden = self._lm.hidden(canvas.ids, canvas.layout.position, attention)
+        uniforms = None
+        if not batch.greedy:
+            uniforms = uniform(batch.seeds[:, None], canvas.layout.position, batch.forwards[:, None],
+                               Purpose.CANDIDATE).flatten()[places]
+        candidates = propose(self._lm.head(hidden.flatten(0, 1)[places]), self._lm.allowed_ids, self._config,
+                             self._strategy.score, uniforms)
+        scores = torch.zeros_like(canvas.logprobs).flatten().index_copy(0, places, candidates.scores)
+        chosen = self._strategy.reveal(scores.view_as(canvas.logprobs), canvas.masked, step, self._config,
+                                       self._block_size)
+        canvas.reveal(chosen, places, candidates, batch.forwards)
+
+    def _commit(self, batch: _Batch, canvas: Canvas, num_prompt: list[int]) -> None:
+        if (canvas.logprobs + canvas.raw_logprobs).isnan().any():
+            raise FloatingPointError("the model's logits are NaN; its weights or activations are damaged or overflow "
+                                     "(check the checkpoint, or decode in float32)")
+        blocks = zip(batch.rows, canvas.ids.tolist(), canvas.steps.tolist(), canvas.logprobs.tolist(),
+                     canvas.raw_logprobs.tolist(), num_prompt, batch.forwards.tolist(), strict=True)
+        for row, *block in blocks:
+            row.commit(*block)
+
+    def _write_block(self, batch: _Batch, canvas: Canvas, going: list[int]) -> None:
+        """One forward of the finished block, whose keys and values the cache keeps."""
+        rows = torch.tensor(going, device=batch.start.device)
+        layout = canvas.layout.index(rows)
+        self._lm.hidden(canvas.ids[rows], layout.position, CachedAttention(batch.cache, layout))
+        batch.cache.commit(layout)
+
+    def _recorded(self, greedy: bool) -> RecordedDecoding:
+        return RecordedDecoding(**self._config.model_dump(), replay_class=self._strategy.replay_class,
+                                sampler_class="greedy" if greedy else self._strategy.sampler_class)
+
+    def _rollout(self, row: Progress) -> Rollout:
+        n, tokenizer = row.length, self._lm.tokenizer
+        text = None if tokenizer is None else tokenizer.decode(
+            row.ids[:n], skip_special_tokens=False, clean_up_tokenization_spaces=False)
+        return Rollout(
+            list(row.request.prompt_ids), row.ids[:n], row.steps[:n], row.logprobs[:n], row.raw_logprobs[:n],
+            tail_ids=row.ids[n:], tail_steps=row.steps[n:], tail_logprobs=row.logprobs[n:],
+            tail_raw_logprobs=row.raw_logprobs[n:], finish_reason=row.finish_reason, num_forwards=row.num_forwards,
+            num_cache_forwards=len(row.block_ends) - 1, block_size=self._block_size, block_ends=row.block_ends,
+            decoding=self._recorded(row.request.greedy), seed=row.request.seed,
+            weight_versions=[self._version] * len(row.block_ends), text=text)
