@@ -1,3 +1,22 @@
-"""Prompt formats of the published checkpoints (SPEC 1.1)."""
+"""Prompt formats of the published checkpoints (SPEC 1.1): what they were trained and scored with.
 
-SDAR_PROMPTS: dict[str, str] = {}
+The question stands where ``{problem}`` is. A format ends where the model begins to write; most end in ``assistant``
+without a newline, because upstream's templates lost it.
+"""
+
+_USER, _ASSISTANT = "<|im_start|>user\n", "<|im_end|>\n<|im_start|>assistant"
+_STDIO = ("This is the problem:\n{problem}\nYou should put your code in ```python ```. "
+          "Use input() to read input and print() to produce output in your script. ")
+
+SDAR_PROMPTS: dict[str, str] = {
+    "math": _USER + "{problem}\nPlease reason step by step, and put your final answer within \\boxed{}." + _ASSISTANT,
+    "math_think": _USER + "You need to put your final answer in \\boxed{}. This is the problem:\n{problem}"
+                  + _ASSISTANT + "<think>",
+    "choice": _USER + "This is the problem:\n{problem}\nYou need to think step by step and put the final option "
+              "(A, B, C, or D only—no other character) in \\boxed{}. " + _ASSISTANT,
+    "code_function": _USER + "{problem}\nPlace your code within a single Python code block ```python ```. "
+                     "Do not include more than one code block. " + _ASSISTANT + "\n",
+    "code_stdio": _USER + _STDIO + _ASSISTANT,
+    "code_stdio_think": _USER + _STDIO + _ASSISTANT + "<think>",
+}
+"""SDAR and TraDo, by kind of task; the data set's prefix follows ``code_function``."""
