@@ -3,7 +3,6 @@
 Letters: B rows, H query heads, G key/value heads, D head size, U cached slots per row, N tokens of a pass.
 """
 
-import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 

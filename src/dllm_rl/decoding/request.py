@@ -5,11 +5,9 @@ from dataclasses import dataclass
 from operator import index
 
 from dllm_rl.config.decoding import DecodingConfig
-from dllm_rl.decoding.draws import request_seeds
+from dllm_rl.decoding.draws import MAX_SEED, request_seeds
 from dllm_rl.decoding.strategies import num_steps
 from dllm_rl.families import LanguageModel
-
-_MAX_SEED = 2 ** 63 - 1
 
 
 @dataclass(frozen=True)
@@ -115,7 +113,7 @@ def _check_seeds(seeds: Sequence[Sequence[int]], num_prompts: int, num_samples: 
     if len(seeds) != num_prompts or any(len(row) != num_samples for row in seeds):
         raise ValueError(f"seeds has {len(seeds)} rows of {sorted({len(row) for row in seeds})} seeds for "
                          f"{num_prompts} prompts of {num_samples} samples; give one seed per response")
-    wrong = [seed for row in seeds for seed in row if not 0 <= seed <= _MAX_SEED]
+    wrong = [seed for row in seeds for seed in row if not 0 <= seed <= MAX_SEED]
     if wrong:
         raise ValueError(f"seed {wrong[0]} is outside 0..2^63-1; use request_seed or a smaller number")
 
