@@ -1,26 +1,16 @@
-"""The view record and its context."""
+"""Fields of a view have one shape."""
 
 import pytest
 import torch
 
-from dllm_rl.records import View, ViewContext
+from dllm_rl.records import View
 
 
 def test_targets_weigh_one() -> None:
-    mask = torch.tensor([False, True, True])
-    view = View.of_targets(mask, mask, draw=3)
-    assert view.weight.tolist() == [0, 1, 1]
-    assert view.weight.dtype == torch.float32
-    assert view.draw == 3
+    masked, target = torch.tensor([True, True, False]), torch.tensor([False, True, False])
+    assert View.of_targets(masked, target).weight.tolist() == [0.0, 1.0, 0.0]
 
 
-def test_fields_of_other_lengths_are_refused() -> None:
-    mask = torch.ones(3, dtype=torch.bool)
+def test_shapes_are_checked() -> None:
     with pytest.raises(ValueError, match=r"'block' has shape \(2,\), masked has \(3,\)"):
-        View.of_targets(mask, mask, block=torch.zeros(2, dtype=torch.long))
-
-
-def test_a_context_needs_a_positive_block_size() -> None:
-    assert ViewContext() == ViewContext(block_size=None, seed=0, pad_token_id=None)
-    with pytest.raises(ValueError, match="block_size is 0; it must be 1 or larger"):
-        ViewContext(block_size=0)
+        View.of_targets(torch.ones(3).bool(), torch.ones(3).bool(), block=torch.zeros(2))

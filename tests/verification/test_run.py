@@ -1,0 +1,68 @@
+"""``verify`` on the reference vectors: what is known is equal, what is not known fails loudly."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file, save_file
+
+from dllm_rl.verification import verify_folder
+
+KNOWN = ["sdar/logits", "sdar/generation", "sdar/training", "sdar/block_diffusion_training"]
+
+
+@pytest.fixture
+def copy(reference_dir: Path, tmp_path: Path) -> Path:
+    shutil.copytree(reference_dir / "sdar", tmp_path / "sdar")
+    return tmp_path / "sdar"
+
+
+def edit(folder: Path, section: str, **changes: object) -> None:
+    index = json.loads((folder / "goldens.json").read_text())
+    index[section][0] |= changes
+    (folder / "goldens.json").write_text(json.dumps(index))
+
+
+def test_every_known_entry_is_equal(reference_dir: Path) -> None:
+    outcomes = list(verify_folder(reference_dir, KNOWN))
+    assert len(outcomes) == 4 + 17 + 8 + 3
+    assert [outcome.name for outcome in outcomes if not outcome.passed] == []
+
+
+def test_a_section_nobody_knows_fails(reference_dir: Path) -> None:
+    outcomes = list(verify_folder(reference_dir / "sdar", ["sdar/value"]))
+    assert len(outcomes) == 3
+    assert all(not outcome.passed and "'value' are not known" in str(outcome.problem) for outcome in outcomes)
+
+
+@pytest.mark.parametrize(("section", "changes", "problem"), [
+    ("logits", {"logits": "logits/nothing"}, "array 'logits/nothing' is not in goldens.safetensors"),
+    ("generation", {"engine": "warp"}, "unknown engine 'warp'"),
+    ("training", {"kind": "dpo"}, "unknown kind 'dpo'"),
+])
+def test_an_entry_of_another_kind_or_without_its_array_fails(copy: Path, section: str, changes: dict,
+                                                             problem: str) -> None:
+    edit(copy, section, **changes)
+    outcome = next(iter(verify_folder(copy, [f"sdar/{section}"])))
+    assert not outcome.passed
+    assert problem in str(outcome.problem)
+
+
+def test_a_changed_value_is_out_of_tolerance(copy: Path) -> None:
+    arrays = load_file(copy / "goldens.safetensors")
+    arrays["logits/full_L11/logits"][0, 0, 0] += 1e-3
+    arrays["gen/static_b4_s4/step_map"][0, -1] += 1
+    arrays["train/trace/p_mask"][0, -1] ^= 1
+    save_file(arrays, copy / "goldens.safetensors")
+    edit(copy, "block_diffusion_training", loss=8.0)
+    failed = {outcome.name for outcome in verify_folder(copy, KNOWN) if not outcome.passed}
+    assert {"sdar/logits/full_L11", "sdar/generation/static_b4_s4", "sdar/training/trace",
+            "sdar/block_diffusion_training/single"} <= failed
+
+
+def test_only_must_select_something(reference_dir: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="only='sdar/logit' selects nothing; known: .*sdar/logits"):
+        list(verify_folder(reference_dir, ["sdar/logit"]))
+    with pytest.raises(ValueError, match=r"holds no goldens.json"):
+        list(verify_folder(tmp_path, []))
