@@ -87,6 +87,9 @@ class MathRewardOptions(Options):
         "verify", description="Equality of answers: math-verify, or upstream's normalised string.")
     answer: Literal["boxed", "text"] = Field(
         "boxed", description="Where the answer stands: the last balanced \\boxed{}, or the whole response text.")
+    end_tokens: tuple[str, ...] = Field(
+        ("<|endoftext|>", "<|im_end|>", "<|eot_id|>"),
+        description="answer=text: the answer ends before the first of these token texts.")
 
 
 class FileTaskOptions(Options):

@@ -25,8 +25,8 @@ def load_tasks(name: str, options: Options | Mapping[str, Any], folder: Path | N
         ValueError: an unknown name or option, data that cannot be used, no task at all, or two tasks with one id.
 
     Example:
-        >>> [task.answer for task in load_tasks("arithmetic", {"num_tasks": 2, "max_operand": 1})]
-        ['2', '0']
+        >>> [task.question for task in load_tasks("arithmetic", {"num_tasks": 2, "max_operand": 9})]
+        ['9+9', '0+6']
     """
     load, model = TASKS.load(name, folder), TASKS.options(name)
     if model is not None and not isinstance(options, Options):
