@@ -85,8 +85,8 @@ class Registry:
         """The entry called ``name``; ``ValueError`` with the known names if there is none."""
         if name not in self._entries:
             known = list(self._entries)
-            raise ValueError(f"unknown {self.kind} {name!r}{nearest(name, known)} Known: {', '.join(known)}; "
-                             "or give your own as package.module:object or ./file.py:object")
+            raise ValueError(f"unknown {self.kind} {name!r}{nearest(name, known)} (known: {', '.join(known)}; "
+                             "your own: package.module:object or ./file.py:object)")
         return self._entries[name]
 
     def add(self, name: str, entry: Entry) -> None:

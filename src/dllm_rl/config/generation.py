@@ -1,0 +1,32 @@
+"""Options of ``dllm-rl generate``."""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from dllm_rl.config.base import Options
+from dllm_rl.config.choice import TaskChoice
+from dllm_rl.config.decoding import DecodingConfig
+from dllm_rl.config.model import ModelConfig
+from dllm_rl.config.prompt import PromptConfig
+
+
+class GenerateConfig(Options):
+    """Decode responses to prompts."""
+
+    schema_version: Literal[1] = Field(1, description="Version of this file's keys.")
+    model: ModelConfig = Field(description="The checkpoint.")
+    prompts: list[str] = Field(default_factory=list, description="Questions, rendered by the prompt format.")
+    prompts_file: str | None = Field(None, description="File with one question per line, used after prompts.")
+    tasks: TaskChoice | None = Field(None, description="A task set whose questions are asked after those.")
+    prompt: PromptConfig = Field(PromptConfig(), description="How questions become prompts.")
+    decoding: DecodingConfig = Field(DecodingConfig(), description="How responses are decoded.")
+    num_samples: int = Field(1, ge=1, description="Responses per prompt.")
+    out: str | None = Field(None, description="JSON lines file for the responses; standard output if not given.")
+    trace: bool = Field(False, description="Write ids, step maps and log-probabilities too.")
+
+    @model_validator(mode="after")
+    def _has_prompts(self) -> "GenerateConfig":
+        if not self.prompts and self.prompts_file is None and self.tasks is None:
+            raise ValueError("nothing to decode; give prompts, prompts_file or tasks")
+        return self
