@@ -48,7 +48,7 @@ def main() -> None:
               "logits_of_pack_bytes": full, "share": above / full, "torch": torch.__version__,
               "threads": torch.get_num_threads()}
     text = json.dumps(result, indent=2)
-    print(text)  # noqa: T201
+    print(text)
     if options.out:
         options.out.write_text(text + "\n")
 

@@ -137,7 +137,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     if options.way:
-        print(json.dumps(measure(options.way, options.max_tokens, options.rollouts, options.repeats)))  # noqa: T201
+        print(json.dumps(measure(options.way, options.max_tokens, options.rollouts, options.repeats)))
         return
     shared = ["--max-tokens", str(options.max_tokens), "--rollouts", str(options.rollouts), "--repeats",
               str(options.repeats)]
@@ -153,7 +153,7 @@ def main() -> None:
     result["settings"] = {"threads": torch.get_num_threads(), "max_tokens": options.max_tokens,
                           "rollouts": options.rollouts, "torch": torch.__version__}
     text = json.dumps(result, indent=2)
-    print(text)  # noqa: T201
+    print(text)
     if options.out:
         options.out.write_text(text + "\n")
 

@@ -5,12 +5,17 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 # Before torch is imported: two xdist workers on two cores must not fight over threads, and no test may reach a hub.
 os.environ.update(OMP_NUM_THREADS="1", OMP_WAIT_POLICY="passive", HF_HUB_OFFLINE="1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 if "torch" in sys.modules:
     sys.modules["torch"].set_num_threads(1)
+
+# Random cases are the same in every run, and a busy machine fails none of them by being slow.
+settings.register_profile("suite", deadline=None, derandomize=True)
+settings.load_profile("suite")
 
 TESTS = Path(__file__).parent
 

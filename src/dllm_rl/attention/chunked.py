@@ -59,7 +59,7 @@ class _ChunkedAttention(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: FunctionCtx, query: Tensor, key: Tensor, value: Tensor,  # type: ignore[override]
+    def forward(ctx: FunctionCtx, query: Tensor, key: Tensor, value: Tensor,
                 chunks: list[Chunk], scale: float) -> Tensor:
         ctx.save_for_backward(query, key, value)
         ctx.chunks, ctx.scale = chunks, scale  # type: ignore[attr-defined]
@@ -70,7 +70,7 @@ class _ChunkedAttention(torch.autograd.Function):
         return out
 
     @staticmethod
-    def backward(ctx: FunctionCtx, grad: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: FunctionCtx, grad: Tensor) -> tuple[Tensor | None, ...]:
         query, key, value = ctx.saved_tensors  # type: ignore[attr-defined]
         grads = [torch.zeros_like(query), torch.zeros_like(key), torch.zeros_like(value)]
         for chunk in ctx.chunks:  # type: ignore[attr-defined]
@@ -78,7 +78,7 @@ class _ChunkedAttention(torch.autograd.Function):
             with torch.enable_grad():
                 parts = [tensor[:, :, place].detach().requires_grad_()
                          for tensor, place in zip((query, key, value), places, strict=True)]
-                out = _attend_chunk(chunk, *parts, scale=ctx.scale)  # type: ignore[attr-defined]
+                out = _attend_chunk(chunk, parts[0], parts[1], parts[2], ctx.scale)  # type: ignore[attr-defined]
             for total, place, part in zip(grads, places, torch.autograd.grad(out, parts, grad[:, :, chunk.queries]),
                                           strict=True):
                 total.index_add_(2, place, part)

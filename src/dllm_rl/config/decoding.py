@@ -11,7 +11,8 @@ from dllm_rl.registry import STRATEGIES
 class DecodingConfig(Options):
     """How a response is decoded."""
 
-    temperature: float = Field(1.0, ge=0, description="Divides the logits; 0 takes the most probable token.")
+    temperature: float = Field(
+        1.0, ge=0, allow_inf_nan=False, description="Divides the logits; 0 takes the most probable token.")
     top_p: float = Field(1.0, gt=0, le=1, description="Nucleus: a token goes when the mass before it exceeds this.")
     top_k: int = Field(0, ge=0, description="Keep the k largest logits; 0 keeps all.")
     max_gen_length: int = Field(256, ge=1, description="Largest number of response tokens.")

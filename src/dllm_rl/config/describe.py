@@ -7,7 +7,6 @@ import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from dllm_rl.config.base import Options
 from dllm_rl.registry import Registry
 
 
@@ -46,7 +45,7 @@ def describe(model: type[BaseModel], prefix: str = "") -> Iterator[Row]:
             yield Row(prefix + name, _type_name(field), default, field.description or "")
 
 
-def commented_yaml(model: type[Options], values: Mapping[str, Any], indent: int = 0) -> str:
+def commented_yaml(model: type[BaseModel], values: Mapping[str, Any], indent: int = 0) -> str:
     """YAML of some values, above each key its help from the declaration.
 
     Args:

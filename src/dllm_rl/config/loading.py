@@ -65,7 +65,8 @@ def dump_yaml(config: Options) -> str:
 
 
 def _sort_arguments(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
-    files, pairs = [], []
+    files: list[str] = []
+    pairs: list[str] = []
     for argument in arguments:
         key, equals, value = argument.partition("=")
         if not equals or not key:

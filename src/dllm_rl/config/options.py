@@ -105,5 +105,6 @@ class ArithmeticTaskOptions(Options):
     num_tasks: int = Field(1000, ge=1, description="How many tasks.")
     max_operand: int = Field(99, ge=1, description="Operands are drawn from 0 to this.")
     num_operands: int = Field(2, ge=2, description="Operands per sum.")
+    zero_pad: bool = Field(False, description="Write leading zeros, so that all sums and answers are equally long.")
     split: Literal["train", "test"] = Field("train", description="Disjoint halves of the problem space.")
     seed: int = Field(0, ge=0, description="Which tasks are drawn.")

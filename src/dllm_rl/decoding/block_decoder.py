@@ -82,7 +82,7 @@ class BlockDecoder:
 
         Raises:
             ValueError: ``top_k`` exceeds the vocabulary, or a strategy of the user's own left masks in a block.
-            FloatingPointError: the model's logits are NaN.
+            FloatingPointError: the model's logits are NaN or infinite.
         """
         training = self._lm.backbone.training
         self._lm.backbone.eval()
@@ -173,9 +173,9 @@ class BlockDecoder:
         canvas.reveal(chosen, places, candidates, batch.forwards)
 
     def _commit(self, batch: _Batch, canvas: Canvas, num_prompt: list[int]) -> None:
-        if (canvas.logprobs + canvas.raw_logprobs).isnan().any():
-            raise FloatingPointError("the model's logits are NaN; its weights or activations are damaged or overflow "
-                                     "(check the checkpoint, or decode in float32)")
+        if (~canvas.logprobs.isfinite() | canvas.raw_logprobs.isnan()).any():
+            raise FloatingPointError("the model's logits are NaN or infinite; its weights or activations are damaged or "
+                                     "overflow (check the checkpoint, or decode in float32)")
         blocks = zip(batch.rows, canvas.ids.tolist(), canvas.steps.tolist(), canvas.logprobs.tolist(),
                      canvas.raw_logprobs.tolist(), num_prompt, batch.forwards.tolist(), strict=True)
         for row, *block in blocks:
@@ -194,8 +194,8 @@ class BlockDecoder:
 
     def _rollout(self, row: Progress) -> Rollout:
         n, tokenizer = row.length, self._lm.tokenizer
-        text = None if tokenizer is None else tokenizer.decode(
-            row.ids[:n], skip_special_tokens=False, clean_up_tokenization_spaces=False)
+        text = None if tokenizer is None else str(tokenizer.decode(
+            row.ids[:n], skip_special_tokens=False, clean_up_tokenization_spaces=False))
         return Rollout(
             list(row.request.prompt_ids), row.ids[:n], row.steps[:n], row.logprobs[:n], row.raw_logprobs[:n],
             tail_ids=row.ids[n:], tail_steps=row.steps[n:], tail_logprobs=row.logprobs[n:],

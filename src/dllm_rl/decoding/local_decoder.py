@@ -68,6 +68,6 @@ def generate(lm: LanguageModel, prompts: Sequence[str | list[int]], config: Deco
 
     Raises:
         ValueError: bad prompts, settings or seeds; names the value, what is allowed, and the remedy.
-        FloatingPointError: the model's logits are NaN.
+        FloatingPointError: the model's logits are NaN or infinite.
     """
     return LocalDecoder(lm).generate(prompts, config, num_samples, seeds)

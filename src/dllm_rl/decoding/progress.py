@@ -41,9 +41,10 @@ class Progress:
         The response ends with the first stop token, or when it has ``max_new`` tokens; the rest of the block is tail.
         """
         before = len(self.ids)
-        for known, new in ((self.ids, ids), (self.steps, steps), (self.logprobs, logprobs),
-                           (self.raw_logprobs, raw_logprobs)):
-            known.extend(new[num_prompt:])  # type: ignore[attr-defined]
+        self.ids.extend(ids[num_prompt:])
+        self.steps.extend(steps[num_prompt:])
+        self.logprobs.extend(logprobs[num_prompt:])
+        self.raw_logprobs.extend(raw_logprobs[num_prompt:])
         self.block_ends.append(len(self.ids))
         self.num_forwards = num_forwards
         limit = self.request.max_new

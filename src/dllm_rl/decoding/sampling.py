@@ -72,11 +72,11 @@ def draw(logits: Tensor, uniforms: Tensor | None) -> Tensor:
     if uniforms is None:
         return logits.argmax(-1)
     mass = logits.softmax(-1, dtype=torch.float64)
-    # Ids of probability 0 get 0, which no threshold is below; the threshold stays below the largest sum.
+    # A parallel scan (CUDA) need not be monotone, so an id of probability 0 could show a rise: it gets the sum 0, which
+    # exceeds no threshold. The largest other sum exceeds every threshold, since u is at most 1 - 2^-53.
     sums = mass.cumsum(-1).masked_fill_(mass == 0, 0)
-    total = sums.amax(-1)
-    threshold = torch.minimum(uniforms * total, torch.nextafter(total, torch.zeros_like(total)))
-    return (sums > threshold[..., None]).to(torch.uint8).argmax(-1)
+    threshold = uniforms[..., None] * sums.amax(-1, keepdim=True)
+    return (sums > threshold).to(torch.uint8).argmax(-1)
 
 
 def confidence(logits: Tensor, candidate_log_probs: Tensor) -> Tensor:

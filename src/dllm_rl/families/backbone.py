@@ -66,11 +66,12 @@ def read_backbone(folder: Path, config: PreTrainedConfig, dtype: torch.dtype) ->
     if not any(folder.glob("*.safetensors")):
         raise ValueError(f"{folder} holds no *.safetensors weights; is the download or the save complete?")
     try:
-        model, report = AutoModelForCausalLM.from_pretrained(
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
             folder, config=config, dtype=dtype, local_files_only=True, output_loading_info=True)
     except (SafetensorError, OSError, RuntimeError) as error:
         raise ValueError(f"the weights in {folder} cannot be read ({error}); the files may be half-written: "
                          "copy or download the checkpoint again") from error
+    model, report = loaded
     wrong = {name: sorted(map(str, report[name])) for name in ("missing_keys", "unexpected_keys", "mismatched_keys")
              if report.get(name)}
     if wrong:

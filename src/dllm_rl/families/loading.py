@@ -116,7 +116,8 @@ def load_model(path: str | Path, device: str | torch.device = "cpu", dtype: str 
         raise ValueError(f"{folder} states no mask token: config.json has no mask_token_id and the tokenizer no "
                          f"{family.mask_token!r}; pass mask_token_id=...")
     size = _block_size(family, published.get("block_size") if block_size is None else block_size, folder)
-    backbone = read_backbone(folder, config, _DTYPES[dtype]).to(device).eval()
+    backbone: Any = read_backbone(folder, config, _DTYPES[dtype])
+    backbone.to(device).eval()
     return LanguageModel(family, backbone, tokenizer, ids["mask"], ids["eos"] if ids["pad"] is None else ids["pad"],
                          ids["eos"], size, published, folder)
 

@@ -8,8 +8,8 @@ from dllm_rl.rewards.contract import RewardFunction
 def length_reward(options: NoOptions) -> RewardFunction:
     """A reward of ``1 / (1 + n + u)`` for n response tokens, so in (0, 1].
 
-    ``u`` in [0, 1) grows with the characters per token: among responses of n tokens each (all cut at the limit, say) the
-    one with the shorter text wins, so that a group seldom has equal rewards; without text u is 0.
+    ``u`` in [0, 1) grows with the characters per token: among responses of n tokens each (all cut at the limit, say)
+    the one with the shorter text wins, so that a group seldom has equal rewards; without text u is 0.
     """
     def score(tasks: list[Task], rollouts: list[Rollout]) -> list[Scored]:
         return [Scored(task, rollout, reward=1 / (1 + _length(rollout)))

@@ -64,7 +64,7 @@ class _Worker:
 
 
 class MathVerifier:
-    """Compares answers with math-verify in worker processes, which start when first needed.
+    r"""Compares answers with math-verify in worker processes, which start when first needed.
 
     A worker that overruns the wall clock or dies is replaced and its pair counts as not equal. Beside the wall clock
     each pair has 1 s of processor time, so that a busy machine does not turn right answers into wrong ones. Usable

@@ -16,9 +16,10 @@ import re
 import resource
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from math_verify import LatexExtractionConfig, parse, verify
+from sympy import Basic, Float  # type: ignore[import-untyped]
 
 CPU_SECONDS = 1.0
 """Processor time one pair may take."""
@@ -29,7 +30,11 @@ MEMORY_BYTES = 1 << 30
 RETIRE_BYTES = MEMORY_BYTES // 2
 """A worker that ever held more than this ends after its pair."""
 
+MAX_RELATIVE_ERROR = 1e-5
+"""How far a decimal may be from the number it stands for; math-verify alone rounds to 6 decimals, 0 = 10^-7 for it."""
+
 _DELIMITERS = re.compile(r"\\\$|(?<!\\)(?:\\[()\[\]]|\$)")
+_BARE_PERCENT = re.compile(r"(?<!\\)%")
 _LATEX = [LatexExtractionConfig()]
 
 
@@ -43,6 +48,7 @@ def main() -> None:
     silence = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silence, 1)  # what a library prints must not pass for a verdict
     _set_limits()
+    pair_equal("\\frac{1}{2}", "0.5")  # fills the parser's tables, so that no pair pays for it
     os.write(replies, b"READY\n")
     for line in sys.stdin.buffer:
         gold, answer = json.loads(line)
@@ -54,19 +60,29 @@ def pair_equal(gold: str, answer: str) -> bool:
     """Whether math-verify calls the two equal, within the time limit; what it cannot read or finish is not."""
     try:
         with _time_limit():
-            return verify(_expression(gold), _expression(answer), timeout_seconds=None)
+            first, second = _expressions(gold), _expressions(answer)
+            return verify(first, second, timeout_seconds=None) and not _are_far_apart(first, second)
     except (OutOfTimeError, MemoryError, RecursionError):
         return False
 
 
-def _expression(text: str) -> list[object]:
-    r"""The answer as math-verify reads it.
+def _are_far_apart(gold: Sequence[object], answer: Sequence[object]) -> bool:
+    """Whether both are numbers, at least one of them a decimal, with a relative difference that is too large."""
+    numbers = [item[0] for item in (gold, answer) if isinstance(item[0], Basic) and item[0].is_number]
+    if len(numbers) < 2 or not any(number.has(Float) for number in numbers):
+        return False
+    first, second = (complex(number.doit().evalf()) for number in numbers)
+    return abs(first - second) > MAX_RELATIVE_ERROR * abs(first)
+
+
+def _expressions(text: str) -> list[object]:
+    r"""The answer as math-verify reads it: an expression, if it can be read, and the normalised text.
 
     The whole text is one formula: delimiters inside are removed (``\$`` as currency too), because math-verify would
     pick one formula of several, and its search for plain numbers is off, because it would pick a number out of a
     formula that cannot be read.
     """
-    formula = _DELIMITERS.sub(" ", text).replace("\n", " ").strip()
+    formula = " ".join(_BARE_PERCENT.sub(r"\\%", _DELIMITERS.sub(" ", text)).split())
     return parse(f"${formula}$", extraction_config=_LATEX, parsing_timeout=None) if formula else []
 
 

@@ -36,7 +36,7 @@ def arithmetic(options: ArithmeticTaskOptions, folder: Path | None = None) -> li
         raise ValueError(f"arithmetic has only {len(problems)} {options.split} problems with {options.num_operands} "
                          f"operands up to {options.max_operand}, num_tasks is {options.num_tasks}; "
                          "lower num_tasks or raise max_operand")
-    return [_task(operands) for operands in problems]
+    return [_task(operands, options) for operands in problems]
 
 
 def _listed(options: ArithmeticTaskOptions) -> Iterator[tuple[int, ...]]:
@@ -68,6 +68,8 @@ def _hash(*words: int) -> int:
     return int.from_bytes(hashlib.blake2b(text, digest_size=16).digest(), "little")
 
 
-def _task(operands: tuple[int, ...]) -> Task:
-    question = "+".join(map(str, operands))
-    return Task(id=f"arithmetic/{question}", question=question, answer=str(sum(operands)))
+def _task(operands: tuple[int, ...], options: ArithmeticTaskOptions) -> Task:
+    width = len(str(options.max_operand)) if options.zero_pad else 0
+    answer_width = len(str(options.max_operand * options.num_operands)) if options.zero_pad else 0
+    question = "+".join(f"{operand:0{width}d}" for operand in operands)
+    return Task(id=f"arithmetic/{question}", question=question, answer=f"{sum(operands):0{answer_width}d}")

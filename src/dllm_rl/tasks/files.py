@@ -1,7 +1,7 @@
 """Maths task sets read from files in the format they were published in.
 
-Each function is an entry of ``TASKS``. The id of a task is ``set/file/row`` with the file's name without its endings and
-the 0-based place of the record, so it is the same on every machine and whatever the limit.
+Each function is an entry of ``TASKS``. The id of a task is ``set/file/row`` with the file's name without its endings
+and the 0-based place of the record, so it is the same on every machine and whatever the limit.
 """
 
 import re

@@ -56,7 +56,7 @@ def backward(lm: LanguageModel, packs: Sequence[Pack], targets: Targets, columns
                 (columns.advantages, columns.scale, targets.response, targets.row)]
         batch = TargetBatch(found, old, *rest)
         part = (batch.scale * items(batch)).sum()
-        part.backward()  # type: ignore[no-untyped-call]
+        part.backward()
         loss += float(part.detach())
         logps[where.to(lm.device)] = found.detach()
     return loss, logps

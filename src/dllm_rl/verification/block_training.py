@@ -113,6 +113,6 @@ def _check_loss(entry: Entry, lm: LanguageModel, masked: Tensor, probability: Te
     logps = logits.log_softmax(-1)[order, targets.labels]
     batch = TargetBatch(logps, logps.detach(), torch.ones_like(logps), scale, targets.response, targets.row)
     loss = (batch.scale * cross_entropy(batch)).sum()
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
     yield close("loss", loss.detach(), torch.tensor(entry.fields["loss"]), LOSS_TOLERANCE)
     yield gradient_norms("grad_norms", lm.backbone, entry.fields["grad_norms"])

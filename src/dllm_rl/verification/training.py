@@ -124,7 +124,7 @@ class _PackedLoss:
         batch = TargetBatch(logps, logps.detach() if old is None else old, advantages, self._scale,
                             self.targets.response, self.targets.row)
         loss = (batch.scale * items(batch)).sum()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         stored = torch.tensor(self._entry.fields[f"loss{suffix}"])
         yield close(f"loss {name}", loss.detach(), stored, LOSS_TOLERANCE)
         yield gradient_norms(f"grad_norms {name}", self._lm.backbone, self._entry.fields[f"grad_norms{suffix}"])
@@ -156,11 +156,9 @@ def check_training(entry: Entry, lm: LanguageModel) -> list[Check]:
     fields, config = entry.fields, entry.fields["config"]
     if fields["kind"] not in ("rl_block", "sft_block") or config["method"] not in METHODS:
         raise ValueError(f"{entry.section}/{entry.name}: unknown kind {fields['kind']!r}, method {config['method']!r}")
-    steps = "step_maps_full" in fields
-    if config["method"] == "trace":
+    step_maps = entry.optional_array("step_maps_full")
+    if config["method"] == "trace":      # the entry of trace SFT uses the maps of the entry ``trace``
         step_maps = entry.arrays["train/trace/step_maps"]
-    else:
-        step_maps = entry.array("step_maps_full") if steps else None
     samples = padded_samples(entry.array("input_ids"), fields["L0"], fields["pad_id"], step_maps)
     samples, views = METHODS[config["method"]](entry, samples)
     rows = padded_rows(samples, views, fields["L0"], fields["mask_id"], fields["pad_id"])

@@ -70,5 +70,5 @@ def step_groups(steps: Tensor, blocks: Tensor, shrink: int = 1) -> Tensor:
         tensor([0, 0, 0, 1, 1])
     """
     pairs, place = torch.stack([blocks, steps]).unique(dim=1, return_inverse=True)
-    first = torch.searchsorted(pairs[0].contiguous(), blocks)
+    first = torch.searchsorted(pairs[0].contiguous(), blocks.contiguous())
     return torch.div(place - first, shrink, rounding_mode="floor")

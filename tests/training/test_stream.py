@@ -1,13 +1,13 @@
 """Every task once per pass, in an order that the seed alone decides."""
 
 from dllm_rl.records import Task
-from dllm_rl.training.task_stream import TaskStream
+from dllm_rl.training.stream import Stream
 
 TASKS = [Task(str(number), "?") for number in range(7)]
 
 
 def ids(seed: int, start: int, count: int) -> list[str]:
-    return [task.id for task in TaskStream(TASKS, seed).take(start, count)]
+    return [task.id for task in Stream(TASKS, seed).take(start, count)]
 
 
 def test_each_pass_holds_every_task_once() -> None:

@@ -1,0 +1,1 @@
+"""The loops: fine-tuning, reinforcement, and the demonstration made of both."""
