@@ -34,11 +34,10 @@ def _load(command: str, arguments: Sequence[str] | None) -> tuple[Any, Path]:
 
 
 def _display(quiet: bool) -> Any:  # noqa: ANN401 - imported late
-    from transformers.utils import logging
-
     from dllm_rl.evaluation.display import Display
+    from dllm_rl.families.backbone import silence_loading_bars
 
-    logging.disable_progress_bar()
+    silence_loading_bars()
     return Display(quiet)
 
 

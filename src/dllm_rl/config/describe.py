@@ -61,6 +61,6 @@ def commented_yaml(model: type[BaseModel], values: Mapping[str, Any], indent: in
         if section is not None and isinstance(value, Mapping):
             lines += [f"{pad}{key}:", commented_yaml(section, value, indent + 2)]
         else:
-            text = yaml.safe_dump({key: value}, sort_keys=False, allow_unicode=True, default_flow_style=None)
-            lines += [pad + line for line in text.rstrip().splitlines()]
+            flow = yaml.safe_dump([value], sort_keys=False, allow_unicode=True, default_flow_style=True, width=10_000)
+            lines.append(f"{pad}{key}: {flow.strip()[1:-1]}")
     return "\n".join(lines)

@@ -38,7 +38,7 @@ def load_config(model: type[AnyConfig], arguments: Sequence[str]) -> tuple[AnyCo
     files, pairs = _sort_arguments(arguments)
     path = Path(files[0]) if files else None
     try:
-        written = OmegaConf.merge(_read(path) if path else {}, OmegaConf.from_dotlist(pairs))
+        written = OmegaConf.merge(_read(path) if path else {}, *map(_read_pair, pairs))
         values = OmegaConf.to_container(written, resolve=True, throw_on_missing=True)
     except (OmegaConfBaseException, yaml.YAMLError) as error:
         raise ConfigError(f"{path or 'command line'}: {str(error).splitlines()[0]}") from error
@@ -77,6 +77,14 @@ def _sort_arguments(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     return files, pairs
 
 
+def _read_pair(pair: str) -> Any:  # noqa: ANN401 - an OmegaConf container
+    try:
+        return OmegaConf.from_dotlist([pair])
+    except (OmegaConfBaseException, yaml.YAMLError) as error:
+        raise ConfigError(f"the value of {pair!r} is not YAML; put text with braces or colons in double quotes, as in "
+                          "'prompt.template=\"{problem} = \"'") from error
+
+
 def _read(path: Path) -> Any:  # noqa: ANN401 - an OmegaConf container
     if not path.is_file():
         raise ConfigError(f"no configuration file {path}")
@@ -93,14 +101,27 @@ def _fields_at(model: type[BaseModel], path: Iterable[object]) -> list[str]:
     return list(model.model_fields)
 
 
+def _unknown(model: type[BaseModel], key: str, place: list[Any], item: dict[str, Any]) -> str:
+    known = _fields_at(model, place[:-1])
+    return f"unknown key {key!r}{nearest(str(place[-1]), known)} (known here: {', '.join(known)})"
+
+
+def _missing(model: type[BaseModel], key: str, place: list[Any], item: dict[str, Any]) -> str:
+    return f"key {key!r} is missing; write {key}=..."
+
+
+def _own_message(model: type[BaseModel], key: str, place: list[Any], item: dict[str, Any]) -> str:
+    message = str(item["msg"]).removeprefix("Value error, ")
+    return f"{key}: {message}" if key else message
+
+
+_SENTENCES = {"extra_forbidden": _unknown, "missing": _missing, "value_error": _own_message}
+"""How the kinds of pydantic's errors are put; every other kind also quotes what was given."""
+
+
 def _sentence(model: type[BaseModel], item: dict[str, Any]) -> str:
     place = [part for part in item["loc"] if part != "function-plain"]
     key = ".".join(map(str, place))
-    if item["type"] == "extra_forbidden":
-        known = _fields_at(model, place[:-1])
-        return f"unknown key {key!r}{nearest(str(place[-1]), known)} (known here: {', '.join(known)})"
-    if item["type"] == "missing":
-        return f"key {key!r} is missing; write {key}=..."
-    message = str(item["msg"]).removeprefix("Value error, ")
-    given = "" if item["type"] == "value_error" else f" (given: {item['input']!r})"
-    return f"{key}: {message}{given}" if key else message
+    if item["type"] in _SENTENCES:
+        return _SENTENCES[item["type"]](model, key, place, item)
+    return f"{_own_message(model, key, place, item)} (given: {item['input']!r})"

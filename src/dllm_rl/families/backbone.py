@@ -21,6 +21,7 @@ from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
+from transformers.utils import logging
 
 from dllm_rl.attention import AttentionContext
 
@@ -123,6 +124,6 @@ def hidden_states(model: PreTrainedModel, input_ids: Tensor, position_ids: Tenso
                  attention_context=attention).last_hidden_state
 
 
-def enable_checkpointing(model: PreTrainedModel) -> None:
-    """Recompute each layer's activations in the backward pass instead of keeping them."""
-    model.activation_checkpointing_enable()
+def silence_loading_bars() -> None:
+    """Keep transformers' own bars for reading and writing weights off the terminal."""
+    logging.disable_progress_bar()

@@ -1,0 +1,95 @@
+"""Write the recipes: YAML whose comments are the help texts of the options.
+
+    python tools/make_recipes.py
+"""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from dllm_rl.config.base import Options
+from dllm_rl.config.describe import commented_yaml
+from dllm_rl.config.evaluation import EvalConfig
+from dllm_rl.config.rl import RlConfig
+from dllm_rl.config.sft import SftConfig
+
+FOLDER = Path(__file__).parent.parent / "recipes"
+NOT_RUN = "Not run on real weights yet."
+TEMPLATE = "{problem} = "
+SUMS = {"name": "arithmetic", "zero_pad": True, "num_tasks": 4000}
+HELD_OUT_SUMS = {"name": "arithmetic", "zero_pad": True, "num_tasks": 1000, "split": "test"}
+SHORT = {"max_gen_length": 8, "batch_size": 256}
+DYNAMIC = {"remasking_strategy": "low_confidence_dynamic", "dynamic_threshold": 0.9, "denoising_steps_per_block": 4,
+           "max_gen_length": 2000}
+STATIC = {"remasking_strategy": "low_confidence_static", "top_k": 1, "denoising_steps_per_block": 4,
+          "max_gen_length": 2000}
+
+
+class Recipe(NamedTuple):
+    """One file: which command reads it, what stands at its head, its values."""
+
+    model: type[Options]
+    command: str
+    head: str
+    values: dict[str, Any]
+
+
+def _rl(path: str, data: str, test: str, tasks: int, responses: int, block: int | None) -> dict[str, Any]:
+    return {"model": {"path": path, "dtype": "bfloat16", "device": "cuda", "block_size": block},
+            "tasks": {"name": data, "path": f"../data/{data}_train.jsonl"},
+            "evaluation": {"tasks": {"name": data, "path": f"../data/{test}.jsonl"}, "decoding": DYNAMIC, "every": 10},
+            "rollout": {"num_task_per_step": tasks, "num_response_per_task": responses, "decoding": DYNAMIC},
+            "reward": "math", "views": {"name": "trace", "post_num": 1}, "filter": {"min_pass_rate": 0.2,
+                                                                                  "max_pass_rate": 0.8},
+            "optimizer": {"learning_rate": 1e-6}, "max_tokens_per_micro_batch": 16384, "updates_per_step": 4,
+            "max_steps": 80, "run_dir": f"runs/{Path(path).name}-{data}"}
+
+
+def _eval(decoding: dict[str, Any]) -> dict[str, Any]:
+    return {"model": {"path": "JetLM/SDAR-8B-Chat", "dtype": "bfloat16", "device": "cuda"},
+            "tasks": {"name": "math", "path": "../data/math500.jsonl"}, "decoding": decoding, "num_samples": 3}
+
+
+RECIPES = {
+    "sft_arithmetic": Recipe(SftConfig, "sft", "A tiny model on built-in sums; `make demo` makes runs/demo/start.", {
+        "model": {"path": "runs/demo/start"}, "tasks": SUMS, "prompt": {"template": TEMPLATE}, "views": "block",
+        "batch_size": 64, "max_steps": 600, "optimizer": {"learning_rate": 2e-3, "warmup_steps": 50},
+        "run_dir": "runs/sft_arithmetic"}),
+    "rl_arithmetic": Recipe(RlConfig, "rl", "TraceRL of a tiny model on built-in sums, after `make demo`.", {
+        "model": {"path": "runs/demo/sft/checkpoint"}, "tasks": SUMS, "prompt": {"template": TEMPLATE},
+        "evaluation": {"tasks": HELD_OUT_SUMS, "decoding": SHORT, "every": 25},
+        "rollout": {"num_task_per_step": 16, "num_response_per_task": 8, "decoding": SHORT},
+        "reward": {"name": "math", "answer": "text"}, "views": "trace", "max_steps": 150,
+        "optimizer": {"learning_rate": 2e-4}, "run_dir": "runs/rl_arithmetic"}),
+    "eval_arithmetic": Recipe(EvalConfig, "eval", "Accuracy of a tiny model on held-out sums, after `make demo`.", {
+        "model": {"path": "runs/demo/rl/checkpoint"}, "tasks": HELD_OUT_SUMS, "prompt": {"template": TEMPLATE},
+        "decoding": SHORT, "reward": {"name": "math", "answer": "text"}}),
+    "sft_sdar_1.7b_block": Recipe(SftConfig, "sft", f"Native block fine-tuning of SDAR-1.7B. {NOT_RUN}", {
+        "model": {"path": "JetLM/SDAR-1.7B-Chat", "device": "cuda", "block_size": 4}, "data": "../data/sft.jsonl",
+        "views": "block", "batch_size": 32, "max_tokens_per_micro_batch": 16384, "max_steps": 1000,
+        "optimizer": {"learning_rate": 1e-5, "warmup_steps": 30}, "run_dir": "runs/sft_sdar_1.7b"}),
+    "rl_sdar_1.7b_gsm8k": Recipe(RlConfig, "rl", f"TraceRL of SDAR-1.7B on GSM8K. {NOT_RUN}",
+                                 _rl("JetLM/SDAR-1.7B-Chat", "gsm8k", "gsm8k_test", 64, 16, 4)),
+    "rl_trado_8b_math": Recipe(RlConfig, "rl", f"TraceRL of TraDo-8B on MATH. {NOT_RUN}",
+                               _rl("Gen-Verse/TraDo-8B-Instruct", "math", "math500", 64, 16, 4)),
+    "eval_sdar_math500_static": Recipe(EvalConfig, "eval", f"Published static settings on MATH500. {NOT_RUN}",
+                                       _eval(STATIC)),
+    "eval_sdar_math500_dynamic": Recipe(EvalConfig, "eval", f"Published dynamic settings on MATH500. {NOT_RUN}",
+                                        _eval(DYNAMIC)),
+}
+
+
+def text(name: str) -> str:
+    """The recipe as it stands in its file."""
+    recipe = RECIPES[name]
+    return (f"# {recipe.head}\n#   dllm-rl {recipe.command} config=recipes/{name}.yaml\n"
+            f"{commented_yaml(recipe.model, {'schema_version': 1, **recipe.values})}\n")
+
+
+def main() -> None:
+    """Write every recipe."""
+    for name in RECIPES:
+        (FOLDER / f"{name}.yaml").write_text(text(name))
+
+
+if __name__ == "__main__":
+    main()
