@@ -73,3 +73,10 @@ worker["main"]()
 ])
 def test_pairs(gold: str, answer: str, verdict: bool) -> None:
     assert math_worker.pair_equal(gold, answer) is verdict
+
+
+def test_a_worker_does_not_count_its_parents_memory() -> None:
+    """``ru_maxrss`` is inherited through exec: a large trainer must not make every worker retire after one pair."""
+    heavy = bytearray(700 * 2**20)
+    assert len(heavy) > 2 ** 29
+    assert run([str(PROGRAM)], json.dumps(["1/2", "0.5"]) + "\n").splitlines() == ["READY", "1+"]

@@ -17,6 +17,7 @@ import resource
 import signal
 import sys
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from math_verify import LatexExtractionConfig, parse, verify
 from sympy import Basic, Float  # type: ignore[import-untyped]
@@ -111,6 +112,15 @@ def _set_limits() -> None:
 
 
 def _peak_memory() -> int:
+    """Largest resident memory of this program, in bytes.
+
+    Linux lets ``ru_maxrss`` of a new program start at what its parent held, gigabytes where torch is loaded, so that
+    every worker would retire at once; the high-water mark of the address space starts afresh.
+    """
+    status = Path("/proc/self/status")
+    if status.exists():
+        [line] = [line for line in status.read_text().splitlines() if line.startswith("VmHWM:")]
+        return int(line.split()[1]) * 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
 
