@@ -92,12 +92,14 @@ def _time_limit() -> Iterator[None]:
     """Raise ``OutOfTimeError`` when the block has used its processor time, again and again if it is swallowed."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     kill_at = math.ceil(used.ru_utime + used.ru_stime + KILL_SECONDS)
-    resource.setrlimit(resource.RLIMIT_CPU, (kill_at, resource.getrlimit(resource.RLIMIT_CPU)[1]))
+    before = resource.getrlimit(resource.RLIMIT_CPU)
+    resource.setrlimit(resource.RLIMIT_CPU, (kill_at, before[1]))
     signal.setitimer(signal.ITIMER_PROF, CPU_SECONDS, CPU_SECONDS / 10)
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
+        resource.setrlimit(resource.RLIMIT_CPU, before)
 
 
 def _out_of_time(signum: int, frame: object) -> None:
