@@ -5,10 +5,12 @@ no torch. A name may also be a path to the user's own object, ``package.module:o
 """
 
 import difflib
+import hashlib
 import importlib
 import importlib.util
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -22,19 +24,28 @@ def nearest(name: str, known: list[str]) -> str:
 
 
 def _load_module(module: str, folder: Path | None) -> ModuleType:
-    if not module.endswith(".py"):
-        return importlib.import_module(module)
-    path = Path(module)
-    if not path.is_absolute():
-        path = (folder or Path.cwd()) / path
+    try:
+        return _load_file(module, folder) if module.endswith(".py") else importlib.import_module(module)
+    except (ImportError, SyntaxError) as error:
+        raise ValueError(f"cannot import {module}: {error}") from error
+
+
+def _load_file(module: str, folder: Path | None) -> ModuleType:
+    """The module in a file. It is run once per process, so that all objects in it share their globals."""
+    path = ((folder or Path.cwd()) / module).resolve()
     if not path.is_file():
         raise ValueError(f"no file {path} (named in {module!r}); paths are relative to the configuration file")
-    spec = importlib.util.spec_from_file_location(f"dllm_rl_user_{path.stem}", path)
-    if spec is None or spec.loader is None:
-        raise ValueError(f"{path} is not a Python file")
+    name = f"dllm_rl_user_{path.stem}_{hashlib.blake2b(str(path).encode(), digest_size=6).hexdigest()}"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None and spec.loader is not None      # every .py file has a loader
     loaded = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = loaded
-    spec.loader.exec_module(loaded)
+    with ExitStack() as undo:
+        undo.callback(sys.modules.pop, name)
+        sys.modules[name] = loaded
+        spec.loader.exec_module(loaded)
+        undo.pop_all()
     return loaded
 
 
@@ -46,7 +57,7 @@ def load_object(target: str, folder: Path | None = None) -> Any:  # noqa: ANN401
         folder: what a relative file path starts from; the working directory if not given.
 
     Raises:
-        ValueError: the target has no colon, or the file or the object does not exist.
+        ValueError: the target has no colon, the file or the object does not exist, or the module cannot be imported.
     """
     module, colon, name = target.partition(":")
     if not colon or not module or not name:
