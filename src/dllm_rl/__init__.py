@@ -3,7 +3,7 @@
 Names are imported when they are first used, so that ``import dllm_rl`` loads no torch.
 """
 
-from dllm_rl.registry import load_object
+import importlib
 
 __version__ = "0.1.0"
 
@@ -18,22 +18,21 @@ _PUBLIC = {
     "build_views": "dllm_rl.views:build_views",
     "generate": "dllm_rl.decoding:generate",
     "load_model": "dllm_rl.families:load_model",
+    "rewards": "dllm_rl.rewards",
     "target_logprobs": "dllm_rl.likelihood:target_logprobs",
 }
-_ROOMS = ("rewards",)
+"""Public names, and the module or the object of a module that each stands for."""
 
-__all__ = [*_PUBLIC, *_ROOMS]
+__all__ = [*_PUBLIC]
 
 
 def __getattr__(name: str) -> object:
     """Import a public name on first use."""
-    if name in _ROOMS:
-        import importlib
-
-        return importlib.import_module(f"dllm_rl.{name}")
     if name not in _PUBLIC:
         raise AttributeError(f"module 'dllm_rl' has no attribute {name!r}")
-    return load_object(_PUBLIC[name])
+    module, _, attribute = _PUBLIC[name].partition(":")
+    loaded = importlib.import_module(module)
+    return vars(loaded)[attribute] if attribute else loaded
 
 
 def __dir__() -> list[str]:
