@@ -41,6 +41,16 @@ def _display(quiet: bool) -> Any:  # noqa: ANN401 - imported late
     return Display(quiet)
 
 
+def _start(command: str, arguments: Sequence[str] | None, quiet: bool) -> tuple[Any, Path, Any]:
+    """Configuration, its folder, and a display that has shown the resolved configuration."""
+    config, folder = _load(command, arguments)
+    from dllm_rl.config.loading import dump_yaml
+
+    display = _display(quiet)
+    display.line(dump_yaml(config))
+    return config, folder, display
+
+
 def _print_figures(title: str, figures: Mapping[str, object], as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(dict(figures)))
@@ -57,10 +67,10 @@ def _print_figures(title: str, figures: Mapping[str, object], as_json: bool) -> 
 @app.command("generate")
 def generate_command(arguments: Arguments = None, quiet: Quiet = False) -> None:
     """Decode responses to prompts; JSON lines out."""
-    config, folder = _load("generate", arguments)
+    config, folder, display = _start("generate", arguments, quiet)
     from dllm_rl.evaluation.generation import run_generate
 
-    lines = run_generate(config, folder, _display(quiet))
+    lines = run_generate(config, folder, display)
     if config.out is None:
         for line in lines:
             typer.echo(json.dumps(line, ensure_ascii=False))
@@ -69,29 +79,28 @@ def generate_command(arguments: Arguments = None, quiet: Quiet = False) -> None:
 @app.command("eval")
 def eval_command(arguments: Arguments = None, as_json: Json = False, quiet: Quiet = False) -> None:
     """Answer tasks, score the answers, print accuracy with its interval and tokens per forward."""
-    config, folder = _load("eval", arguments)
+    config, folder, display = _start("eval", arguments, quiet)
     from dllm_rl.evaluation.run import run_eval
 
-    _print_figures(f"{config.model.path} on {config.tasks.name}",
-                   run_eval(config, folder, _display(quiet)).as_dict(), as_json)
+    _print_figures(f"{config.model.path} on {config.tasks.name}", run_eval(config, folder, display).as_dict(), as_json)
 
 
 @app.command("sft")
 def sft_command(arguments: Arguments = None, as_json: Json = False, quiet: Quiet = False) -> None:
     """Fine-tune on prompts and responses."""
-    config, folder = _load("sft", arguments)
+    config, folder, display = _start("sft", arguments, quiet)
     from dllm_rl.training.sft import run_sft
 
-    _print_figures(f"last update of {config.run_dir}", run_sft(config, folder, _display(quiet)), as_json)
+    _print_figures(f"last update of {config.run_dir}", run_sft(config, folder, display), as_json)
 
 
 @app.command("rl")
 def rl_command(arguments: Arguments = None, as_json: Json = False, quiet: Quiet = False) -> None:
     """Reinforce on tasks (TraceRL unless the configuration chooses otherwise)."""
-    config, folder = _load("rl", arguments)
+    config, folder, display = _start("rl", arguments, quiet)
     from dllm_rl.training.rl import run_rl
 
-    _print_figures(f"last step of {config.run_dir}", run_rl(config, folder, _display(quiet)), as_json)
+    _print_figures(f"last step of {config.run_dir}", run_rl(config, folder, display), as_json)
 
 
 @app.command("demo")

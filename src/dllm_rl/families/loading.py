@@ -68,7 +68,7 @@ def family_of(published: Mapping[str, Any]) -> Family:
             return family
     if model_type in _AUTOREGRESSIVE:
         raise ValueError(f"model_type {model_type!r} is an autoregressive model, which has no mask token to denoise; "
-                         "turn it into a diffusion model first (conversion: docs/architecture.md, room families)")
+                         "turn it into a diffusion model first (conversion is an open issue; this version has none)")
     known = ", ".join(sorted(kind for family in families for kind in family.model_types))
     raise ValueError(f"unknown model_type {model_type!r} in config.json; known: {known}")
 
