@@ -19,7 +19,7 @@ from dllm_rl.training.rl import run_rl
 from dllm_rl.training.sft import run_sft
 
 SIZES = {"hidden_size": 128, "num_hidden_layers": 4, "num_attention_heads": 4, "num_key_value_heads": 2,
-         "head_dim": 32, "intermediate_size": 384, "vocab_size": 264, "max_position_embeddings": 256,
+         "head_dim": 32, "intermediate_size": 384, "vocab_size": 264, "max_position_embeddings": 1024,
          "rope_theta": 10000.0, "rms_norm_eps": 1e-6, "tie_word_embeddings": False}
 TEMPLATE = "{problem} = "
 TRAIN = {"name": "arithmetic", "zero_pad": True, "num_tasks": 4000}
