@@ -1,11 +1,15 @@
 """Commands: exit codes and sentences."""
 
+import errno
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from dllm_rl.cli import main
+from dllm_rl.cli import CONFIGS, main
 
 
 def test_verify_prints_a_line_per_entry(reference_dir: Path, capsys: pytest.CaptureFixture) -> None:
@@ -21,13 +25,18 @@ def test_verify_fails_on_what_it_does_not_know(reference_dir: Path, capsys: pyte
 
 
 @pytest.mark.parametrize(("arguments", "message"), [
-    (["rl", "model.path=x"], "key 'tasks' is missing"),
+    (["rl", "model.path=x"], "error: command line: tasks is missing; allowed: math_json | "),
     (["eval", "model.path=nowhere", "tasks=arithmetic"], "no checkpoint folder nowhere"),
     (["generate", "model.path=x"], "nothing to decode; give prompts"),
     (["sft", "model.path=x"], "give either tasks or data"),
     (["config", "rll"], "no configuration for 'rll'; did you mean 'rl'?"),
     (["verify", "nowhere"], "nowhere holds no goldens.json"),
-    (["demo", "."], "holds a demonstration already"),
+    (["verify", ".", "onli=sdar"], "onli is no known key; did you mean 'only'?"),
+    (["demo", "run_dir=."], "holds a demonstration already"),
+    (["demo", "sed=1"], "sed is no known key; did you mean 'seed'?"),
+    (["nope"], "No such command 'nope'"),
+    (["rl", "--fast"], "No such option: --fast"),
+    (["verify"], "Missing argument"),
 ])
 def test_a_users_error_is_one_sentence_and_exit_code_2(arguments: list[str], message: str, tmp_path: Path,
                                                        monkeypatch: pytest.MonkeyPatch,
@@ -38,6 +47,59 @@ def test_a_users_error_is_one_sentence_and_exit_code_2(arguments: list[str], mes
     said = capsys.readouterr().err
     assert message in said
     assert "Traceback" not in said
+
+
+def test_debugging_shows_the_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DLLM_RL_DEBUG", "1")
+    with pytest.raises(ValueError, match="tasks is missing"):
+        main(["rl", "model.path=x"])
+
+
+@pytest.mark.parametrize(("error", "code", "message"), [
+    (KeyboardInterrupt(), 130, "interrupted\n"),
+    (OSError(errno.ENOSPC, "No space left on device", "runs/x"), 2,
+     "error: runs/x: No space left on device; free some space and run again\n"),
+    (FileNotFoundError(errno.ENOENT, "No such file or directory", "y.txt"), 2,
+     "error: y.txt: No such file or directory\n"),
+    (FloatingPointError("the gradient norm is nan"), 2, "error: the gradient norm is nan\n"),
+])
+def test_what_stops_a_command_is_one_sentence(error: BaseException, code: int, message: str,
+                                              monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+    def fail(config: object, folder: object, display: object) -> None:
+        raise error
+
+    monkeypatch.setattr("dllm_rl.training.sft.run_sft", fail)
+    assert main(["sft", "model.path=x", "tasks.name=arithmetic", "--quiet"]) == code
+    assert capsys.readouterr().err == message
+
+
+@pytest.mark.parametrize("command", ["generate", "eval", "sft", "rl"])
+def test_dry_run_prints_what_reads_back_and_runs_nothing(command: str, tmp_path: Path,
+                                                         capsys: pytest.CaptureFixture) -> None:
+    arguments = ["model.path=nowhere", "tasks.name=arithmetic"]
+    arguments += ["evaluation.tasks.name=arithmetic"] if command == "rl" else []
+    assert main([command, *arguments, "--dry-run"]) == 0
+    said = capsys.readouterr().out
+    (tmp_path / "a.yaml").write_text(said)
+    assert main(["config", command, f"config={tmp_path / 'a.yaml'}"]) == 0
+    assert capsys.readouterr().out == said
+
+
+@pytest.mark.parametrize("command", sorted(CONFIGS))
+def test_help_ends_with_the_options(command: str, capsys: pytest.CaptureFixture) -> None:
+    assert main([command, "--help"]) == 0
+    said = capsys.readouterr().out
+    assert "Usage: dllm-rl" in said
+    assert main(["config", command]) == 0
+    assert said.rstrip().endswith(capsys.readouterr().out.rstrip())
+
+
+def test_a_closed_pipe_is_quiet() -> None:
+    program = "import sys; from dllm_rl.cli import main; sys.exit(main())"
+    done = subprocess.run(f"{sys.executable} -c '{program}' config rl | head -n 1", shell=True, capture_output=True,
+                          text=True, env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1] / "src")})
+    assert done.stdout == "schema_version: 1    [1]\n"
+    assert done.stderr == ""
 
 
 def test_config_lists_every_option(capsys: pytest.CaptureFixture) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from dllm_rl import registry
 from dllm_rl.config.base import Options
-from dllm_rl.registry import Entry, Registry, load_object
+from dllm_rl.registry import Entry, Registry, closest, load_object, nearest
 
 REGISTRIES = [value for value in vars(registry).values() if isinstance(value, Registry)]
 NAMES = [(known, name) for known in REGISTRIES for name in known]
@@ -23,6 +23,41 @@ def test_the_users_own_file_is_found_beside_the_configuration(tmp_path: Path) ->
     (tmp_path / "mine.py").write_text("def answer():\n    return 42\n")
     assert registry.REWARDS.load("./mine.py:answer", tmp_path)() == 42
     assert registry.REWARDS.options("./mine.py:answer") is None
+
+
+def test_a_file_is_run_once_and_files_of_one_name_are_apart(tmp_path: Path) -> None:
+    for folder, value in (("a", 1), ("b", 2)):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "mine.py").write_text(f"value = [{value}]\nother = value\n")
+    first = load_object("./mine.py:value", tmp_path / "a")
+    assert load_object("mine.py:other", tmp_path / "a") is first
+    assert load_object(f"{tmp_path / 'a' / 'mine.py'}:value") is first
+    assert load_object("mine.py:value", tmp_path / "b") == [2]
+
+
+def test_a_file_that_fails_is_not_kept(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text("value = 1 / 0\n")
+    with pytest.raises(ZeroDivisionError):
+        load_object("mine.py:value", tmp_path)
+    file.write_text("value = 'as it should be'\n")
+    assert load_object("mine.py:value", tmp_path) == "as it should be"
+
+
+def test_a_module_that_cannot_be_imported_is_named(tmp_path: Path) -> None:
+    (tmp_path / "broken.py").write_text("def f(:\n")
+    with pytest.raises(ValueError, match=r"cannot import \./broken\.py: invalid syntax \(broken\.py, line 1\)"):
+        load_object("./broken.py:f", tmp_path)
+    (tmp_path / "needy.py").write_text("import no_such_module_anywhere\n")
+    with pytest.raises(ValueError, match=r"cannot import \./needy\.py: No module named 'no_such_module_anywhere'"):
+        load_object("./needy.py:f", tmp_path)
+    with pytest.raises(ValueError, match="cannot import no_such_module: No module named 'no_such_module'"):
+        load_object("no_such_module:f")
+
+
+def test_closest_and_nearest() -> None:
+    assert (closest("tarce", ["random", "trace"]), nearest("tarce", ["trace"])) == ("trace", "; did you mean 'trace'?")
+    assert (closest("zzz", ["trace"]), nearest("zzz", ["trace"])) == (None, "")
 
 
 @pytest.mark.parametrize(("target", "message"), [

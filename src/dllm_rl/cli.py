@@ -1,12 +1,13 @@
 """Commands: parse, call, print. Everything about a run is ``config=FILE key=value``; flags are for the terminal."""
 
+import errno
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-import click
 import typer
+from typer.core import TyperCommand
 
 from dllm_rl.environment import debugging, prepare_process
 
@@ -17,20 +18,51 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 Arguments = Annotated[list[str] | None, typer.Argument(metavar="[config=FILE] [key=value]...", show_default=False)]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress bars and lines.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the resolved configuration and stop.")]
 
 CONFIGS = {
     "generate": "dllm_rl.config.generation:GenerateConfig",
     "eval": "dllm_rl.config.evaluation:EvalConfig",
     "sft": "dllm_rl.config.sft:SftConfig",
     "rl": "dllm_rl.config.rl:RlConfig",
+    "demo": "dllm_rl.config.demo:DemoConfig",
+    "verify": "dllm_rl.config.verification:VerifyConfig",
 }
+
+
+class _Command(TyperCommand):
+    """A command whose help ends with the options of its configuration."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 - types of whichever click typer has
+        super().format_help(ctx, formatter)
+        if ctx.info_name in CONFIGS:
+            typer.echo("Options of the configuration:\n\n" + "\n".join(_option_lines(ctx.info_name)))
+
+    def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 - as above
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as error:
+            typer.echo("interrupted", err=True)
+            raise typer.Exit(130) from error
+
+
+def _model(command: str) -> Any:  # noqa: ANN401 - an options model, imported late
+    from dllm_rl.registry import load_object
+
+    return load_object(CONFIGS[command])
+
+
+def _option_lines(command: str) -> Iterator[str]:
+    from dllm_rl.config.describe import describe
+
+    for row in describe(_model(command)):
+        yield f"{row.key}: {row.default}    [{row.type}]\n    {row.help}"
 
 
 def _load(command: str, arguments: Sequence[str] | None) -> tuple[Any, Path]:
     from dllm_rl.config.loading import load_config
-    from dllm_rl.registry import load_object
 
-    return load_config(load_object(CONFIGS[command]), arguments or [])
+    return load_config(_model(command), arguments or [])
 
 
 def _display(quiet: bool) -> Any:  # noqa: ANN401 - imported late
@@ -41,11 +73,14 @@ def _display(quiet: bool) -> Any:  # noqa: ANN401 - imported late
     return Display(quiet)
 
 
-def _start(command: str, arguments: Sequence[str] | None, quiet: bool) -> tuple[Any, Path, Any]:
+def _start(command: str, arguments: Sequence[str] | None, quiet: bool, dry_run: bool) -> tuple[Any, Path, Any]:
     """Configuration, its folder, and a display that has shown the resolved configuration."""
     config, folder = _load(command, arguments)
     from dllm_rl.config.loading import dump_yaml
 
+    if dry_run:
+        typer.echo(dump_yaml(config), nl=False)
+        raise typer.Exit
     display = _display(quiet)
     display.line(dump_yaml(config))
     return config, folder, display
@@ -64,10 +99,10 @@ def _print_figures(title: str, figures: Mapping[str, object], as_json: bool) -> 
     Console().print(table)
 
 
-@app.command("generate")
-def generate_command(arguments: Arguments = None, quiet: Quiet = False) -> None:
+@app.command("generate", cls=_Command)
+def generate_command(arguments: Arguments = None, quiet: Quiet = False, dry_run: DryRun = False) -> None:
     """Decode responses to prompts; JSON lines out."""
-    config, folder, display = _start("generate", arguments, quiet)
+    config, folder, display = _start("generate", arguments, quiet, dry_run)
     from dllm_rl.evaluation.generation import run_generate
 
     lines = run_generate(config, folder, display)
@@ -76,61 +111,60 @@ def generate_command(arguments: Arguments = None, quiet: Quiet = False) -> None:
             typer.echo(json.dumps(line, ensure_ascii=False))
 
 
-@app.command("eval")
-def eval_command(arguments: Arguments = None, as_json: Json = False, quiet: Quiet = False) -> None:
+@app.command("eval", cls=_Command)
+def eval_command(arguments: Arguments = None, as_json: Json = False, quiet: Quiet = False,
+                 dry_run: DryRun = False) -> None:
     """Answer tasks, score the answers, print accuracy with its interval and tokens per forward."""
-    config, folder, display = _start("eval", arguments, quiet)
+    config, folder, display = _start("eval", arguments, quiet, dry_run)
     from dllm_rl.evaluation.run import run_eval
 
     _print_figures(f"{config.model.path} on {config.tasks.name}", run_eval(config, folder, display).as_dict(), as_json)
 
 
-@app.command("sft")
-def sft_command(arguments: Arguments = None, as_json: Json = False, quiet: Quiet = False) -> None:
+@app.command("sft", cls=_Command)
+def sft_command(arguments: Arguments = None, as_json: Json = False, quiet: Quiet = False,
+                dry_run: DryRun = False) -> None:
     """Fine-tune on prompts and responses."""
-    config, folder, display = _start("sft", arguments, quiet)
+    config, folder, display = _start("sft", arguments, quiet, dry_run)
     from dllm_rl.training.sft import run_sft
 
     _print_figures(f"last update of {config.run_dir}", run_sft(config, folder, display), as_json)
 
 
-@app.command("rl")
-def rl_command(arguments: Arguments = None, as_json: Json = False, quiet: Quiet = False) -> None:
+@app.command("rl", cls=_Command)
+def rl_command(arguments: Arguments = None, as_json: Json = False, quiet: Quiet = False,
+               dry_run: DryRun = False) -> None:
     """Reinforce on tasks (TraceRL unless the configuration chooses otherwise)."""
-    config, folder, display = _start("rl", arguments, quiet)
+    config, folder, display = _start("rl", arguments, quiet, dry_run)
     from dllm_rl.training.rl import run_rl
 
     _print_figures(f"last step of {config.run_dir}", run_rl(config, folder, display), as_json)
 
 
-@app.command("demo")
-def demo_command(
-    run_dir: Annotated[Path, typer.Argument(help="Folder of the demonstration.")] = Path("runs/demo"),
-    seed: Annotated[int, typer.Option(min=0, help="Seed of weights, tasks and draws.")] = 0,
-    as_json: Json = False, quiet: Quiet = False,
-) -> None:
+@app.command("demo", cls=_Command)
+def demo_command(arguments: Arguments = None, as_json: Json = False, quiet: Quiet = False) -> None:
     """Train a tiny model from scratch on a CPU: fine-tuning, TraceRL, evaluation before and after."""
+    config, _ = _load("demo", arguments)
+    display = _display(quiet)
     from dllm_rl.training.demo import run_demo
 
-    display = _display(quiet)
-    _print_figures("demonstration", run_demo(run_dir, seed, display), as_json)
-    display.line(f"next: dllm-rl generate model.path={run_dir}/rl/checkpoint 'prompts=[\"07+35\"]' "
+    _print_figures("demonstration", run_demo(Path(config.run_dir), config.seed, display), as_json)
+    display.line(f"next: dllm-rl generate model.path={config.run_dir}/rl/checkpoint 'prompts=[\"07+35\"]' "
                  "'prompt.template=\"{problem} = \"'")
 
 
-@app.command("verify")
+@app.command("verify", cls=_Command)
 def verify_command(
     folder: Annotated[Path, typer.Argument(help="Folder of reference vectors, of one family or of several.")],
-    arguments: Annotated[list[str] | None, typer.Argument(metavar="[only=family/section,...]")] = None,
-    as_json: Json = False,
+    arguments: Arguments = None, as_json: Json = False,
 ) -> None:
     """Recompute reference vectors on this machine and compare; fails if anything differs or is unknown."""
-    only = _only(arguments or [])
+    config, _ = _load("verify", arguments)
     _display(quiet=True)
     from dllm_rl.verification import verify_folder
 
     failed = 0
-    for outcome in verify_folder(folder, only):
+    for outcome in verify_folder(folder, config.only):
         failed += not outcome.passed
         worst = outcome.worst
         line = {"name": outcome.name, "passed": outcome.passed, "quantity": worst and worst.quantity,
@@ -142,54 +176,41 @@ def verify_command(
         raise typer.Exit(1)
 
 
-def _only(arguments: Sequence[str]) -> list[str]:
-    wrong = [argument for argument in arguments if not argument.startswith("only=")]
-    if wrong:
-        raise ValueError(f"{wrong[0]!r} is not known here; verify takes a folder and only=family/section,...")
-    return [name for argument in arguments for name in argument.removeprefix("only=").split(",")]
-
-
-@app.command("config")
+@app.command("config", cls=_Command)
 def config_command(
     command: Annotated[str, typer.Argument(help=f"One of {', '.join(CONFIGS)}.")],
     arguments: Arguments = None,
 ) -> None:
     """Print a command's resolved configuration, or without arguments every option it has."""
-    from dllm_rl.registry import load_object, nearest
+    from dllm_rl.config.loading import dump_yaml
+    from dllm_rl.registry import nearest
 
     if command not in CONFIGS:
         raise ValueError(f"no configuration for {command!r}{nearest(command, list(CONFIGS))}; "
                          f"one of {', '.join(CONFIGS)}")
-    if arguments:
-        from dllm_rl.config.loading import dump_yaml
-
-        typer.echo(dump_yaml(_load(command, arguments)[0]), nl=False)
-        return
-    from dllm_rl.config.describe import describe
-
-    for row in describe(load_object(CONFIGS[command])):
-        typer.echo(f"{row.key}  ({row.type}; default: {row.default})\n    {row.help}")
+    text = dump_yaml(_load(command, arguments)[0]).rstrip() if arguments else "\n".join(_option_lines(command))
+    typer.echo(text)
 
 
-def _run(call: Callable[[], object]) -> int:
-    """Exit code of a call; errors of the user's making become one sentence."""
-    try:
-        result = call()
-        return result if isinstance(result, int) else 0
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
-    except (KeyboardInterrupt, click.Abort):
-        typer.echo("interrupted", err=True)
-        return 130
-    except (ValueError, OSError, FloatingPointError) as error:
-        if debugging():
-            raise
-        typer.echo(f"error: {error}", err=True)
-        return 2
+def _sentence(error: Exception) -> str:
+    """What a user is told about an error of their making."""
+    if isinstance(error, OSError) and error.strerror:
+        place = f"{error.filename}: " if error.filename else ""
+        remedy = "; free some space and run again" if error.errno == errno.ENOSPC else ""
+        return f"{place}{error.strerror}{remedy}"
+    return str(error)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command ``dllm-rl``: 0, or 2 for a user's error, 130 for an interrupt, 1 for a failed verification."""
     prepare_process()
-    return _run(lambda: app(args=None if arguments is None else list(arguments), standalone_mode=False))
+    try:
+        app(args=None if arguments is None else list(arguments), prog_name="dllm-rl")
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 0
+    except (ValueError, OSError, FloatingPointError) as error:
+        if debugging():
+            raise
+        typer.echo(f"error: {_sentence(error)}", err=True)
+        return 2
+    return 0

@@ -17,10 +17,15 @@ from types import ModuleType
 from typing import Any
 
 
+def closest(name: str, known: list[str]) -> str | None:
+    """The known name that looks most like ``name``; ``None`` if none does."""
+    return next(iter(difflib.get_close_matches(name, known, n=1, cutoff=0.5)), None)
+
+
 def nearest(name: str, known: list[str]) -> str:
     """Return ``"; did you mean 'x'?"`` for the closest known name, or an empty string."""
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    return f"; did you mean {close[0]!r}?" if close else ""
+    close = closest(name, known)
+    return f"; did you mean {close!r}?" if close else ""
 
 
 def _load_module(module: str, folder: Path | None) -> ModuleType:
@@ -131,6 +136,12 @@ STRATEGIES = Registry("unmasking strategy", {
     "sequential": _entry("decoding.strategies:Sequential", "NoOptions", "left to right, a fixed number each step"),
     "entropy_bounded": _entry("decoding.strategies:EntropyBounded", "NoOptions",
                               "the most certain positions whose entropies sum to less than a bound"),
+})
+
+PRESETS = Registry("preset", {
+    "upstream": _entry("config.presets:UPSTREAM", "NoOptions", "computations of the original (dLLM-RL)"),
+    "sdar_static": _entry("config.presets:SDAR_STATIC", "NoOptions", "published static decoding of SDAR and TraDo"),
+    "sdar_dynamic": _entry("config.presets:SDAR_DYNAMIC", "NoOptions", "published dynamic decoding of SDAR and TraDo"),
 })
 
 VIEWS = Registry("view", {

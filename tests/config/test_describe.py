@@ -5,12 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from dllm_rl.config.describe import describe
+from dllm_rl.config.demo import DemoConfig
+from dllm_rl.config.describe import Row, commented_yaml, describe
 from dllm_rl.config.evaluation import EvalConfig
 from dllm_rl.config.generation import GenerateConfig
 from dllm_rl.config.loading import load_config
 from dllm_rl.config.rl import RlConfig
 from dllm_rl.config.sft import SftConfig
+from dllm_rl.config.verification import VerifyConfig
 
 ROOT = Path(__file__).parent.parent.parent
 RECIPES = sorted((ROOT / "recipes").glob("*.yaml"))
@@ -23,11 +25,40 @@ def recipe_tool() -> object:
     return module
 
 
-@pytest.mark.parametrize("model", [EvalConfig, GenerateConfig, RlConfig, SftConfig])
-def test_every_option_has_help(model: type) -> None:
+@pytest.mark.parametrize("model", [DemoConfig, EvalConfig, GenerateConfig, RlConfig, SftConfig, VerifyConfig])
+def test_every_option_has_help_and_a_type_in_words(model: type) -> None:
     rows = list(describe(model))
-    assert len(rows) > 10
+    assert rows[0] == Row("schema_version", "1", "1", "Version of this file's keys.")
     assert all(row.help.endswith(".") for row in rows)
+    assert all("typing" not in row.type and "<class" not in row.type for row in rows)
+    assert len({(row.key, row.help) for row in rows}) == len(rows)
+
+
+def test_rows_open_sections_and_choices() -> None:
+    rows = {(row.key, row.help.partition(":")[0] if row.help.startswith("For ") else ""): row
+            for row in describe(SftConfig)}
+    assert rows["optimizer.learning_rate", ""] == Row("optimizer.learning_rate", "number > 0", "1e-05",
+                                                      "Peak learning rate.")     # the section's own default
+    assert rows["views", ""].default == "block"
+    assert rows["views.post_num", ""].type == "whole number >= 0, or null"      # every view has it
+    assert rows["views.shrink", "For trace"].default == "1"
+    assert rows["views.level", "For random, coupled"].default == "block"
+    assert rows["views.level", "For semi_ar"].default == "token"
+    assert rows["model.path", ""].default == "required"
+    assert rows["tasks", ""].default == "null"
+
+
+def test_comments_stand_above_keys_of_sections_and_choices() -> None:
+    assert commented_yaml(EvalConfig, {"tasks": {"name": "arithmetic", "seed": 1}, "num_samples": 2,
+                                       "reward": {"name": "./mine.py:reward", "weight": [1, 2]},
+                                       "decoding": {"top_k": 1}}).splitlines() == [
+        "# The tasks. [math_json | gsm8k | math | arithmetic, or your own module:object]",
+        "tasks:", "  name: arithmetic", "  # Which tasks are drawn. [whole number >= 0]", "  seed: 1",
+        "# Responses per task. [whole number >= 1]", "num_samples: 2",
+        "# How responses are judged. [math | length, or your own module:object]",
+        "reward:", "  name: './mine.py:reward'", "  weight: [1, 2]",
+        "# How responses are decoded.", "decoding:",
+        "  # Keep the k largest logits; 0 keeps all. [whole number >= 0]", "  top_k: 1"]
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)

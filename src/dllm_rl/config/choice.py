@@ -5,11 +5,12 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Annotated, Any
 
-from pydantic import PlainSerializer, PlainValidator
+from pydantic import AfterValidator, PlainSerializer, PlainValidator
 
 from dllm_rl import registry
 from dllm_rl.config.base import Options, read_options
-from dllm_rl.registry import Registry
+from dllm_rl.config.fields import ChoiceOf
+from dllm_rl.registry import STRATEGIES, Registry
 
 
 @dataclass(frozen=True)
@@ -47,12 +48,18 @@ def parse_choice(known: Registry, value: object) -> Choice:
     return Choice(name, options if model is None else read_options(model, options, f"{known.kind} {name!r}"))
 
 
+def _check_strategy(name: str) -> str:
+    if ":" not in name:
+        STRATEGIES[name]
+    return name
+
+
 def _plain(choice: Choice) -> dict[str, Any]:
     return {"name": choice.name, **choice.option_values()}
 
 
 def _choice_of(known: Registry) -> Any:  # noqa: ANN401 - an annotated type
-    return Annotated[Choice, PlainValidator(partial(parse_choice, known)), PlainSerializer(_plain), known]
+    return Annotated[Choice, PlainValidator(partial(parse_choice, known)), PlainSerializer(_plain), ChoiceOf(known)]
 
 
 ViewChoice = _choice_of(registry.VIEWS)
@@ -61,3 +68,4 @@ PolicyLossChoice = _choice_of(registry.POLICY_LOSSES)
 KlChoice = _choice_of(registry.KL_TERMS)
 RewardChoice = _choice_of(registry.REWARDS)
 TaskChoice = _choice_of(registry.TASKS)
+StrategyName = Annotated[str, AfterValidator(_check_strategy), STRATEGIES]

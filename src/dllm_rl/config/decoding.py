@@ -2,24 +2,24 @@
 
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from dllm_rl.config.base import Options
-from dllm_rl.registry import STRATEGIES
+from dllm_rl.config.choice import StrategyName
 
 
 class DecodingConfig(Options):
     """How a response is decoded."""
 
-    temperature: float = Field(
-        1.0, ge=0, allow_inf_nan=False, description="Divides the logits; 0 takes the most probable token.")
+    temperature: float = Field(1.0, ge=0, description="Divides the logits; 0 takes the most probable token.")
     top_p: float = Field(1.0, gt=0, le=1, description="Nucleus: a token goes when the mass before it exceeds this.")
     top_k: int = Field(0, ge=0, description="Keep the k largest logits; 0 keeps all.")
     max_gen_length: int = Field(256, ge=1, description="Largest number of response tokens.")
     block_size: int | None = Field(None, ge=1, description="Decoding block; the checkpoint's own if not given.")
     denoising_steps_per_block: int | None = Field(
         None, ge=1, description="Steps after which a block is finished; the block size if not given.")
-    remasking_strategy: str = Field("low_confidence_dynamic", description="Unmasking strategy, by name or import path.")
+    remasking_strategy: StrategyName = Field(
+        "low_confidence_dynamic", description="Unmasking strategy, by name or import path.")
     dynamic_threshold: float = Field(0.9, ge=0, description="low_confidence_dynamic: reveal above this confidence.")
     eb_threshold: float = Field(0.35, gt=0, description="entropy_bounded: entropies revealed together sum below this.")
     stop_token_list: list[str | int] = Field(
@@ -28,12 +28,6 @@ class DecodingConfig(Options):
     seed: int = Field(0, ge=0, description="Run seed, from which every request's seed derives.")
     decoder: Literal["block"] = Field("block", description="Decoding loop.")
     batch_size: int = Field(64, ge=1, description="Sequences decoded together by the readable decoder.")
-
-    @model_validator(mode="after")
-    def _strategy_is_known(self) -> "DecodingConfig":
-        if ":" not in self.remasking_strategy:
-            STRATEGIES[self.remasking_strategy]
-        return self
 
 
 class RecordedDecoding(DecodingConfig):

@@ -1,22 +1,17 @@
 """Options of ``dllm-rl eval``."""
 
-from typing import Literal
-
 from pydantic import Field
 
-from dllm_rl.config.base import Options
 from dllm_rl.config.choice import Choice, RewardChoice, TaskChoice
+from dllm_rl.config.command import ModelCommandConfig
 from dllm_rl.config.decoding import DecodingConfig
-from dllm_rl.config.model import ModelConfig
 from dllm_rl.config.options import MathRewardOptions
 from dllm_rl.config.prompt import PromptConfig
 
 
-class EvalConfig(Options):
+class EvalConfig(ModelCommandConfig):
     """Answer tasks and score the answers."""
 
-    schema_version: Literal[1] = Field(1, description="Version of this file's keys.")
-    model: ModelConfig = Field(description="The checkpoint.")
     tasks: TaskChoice = Field(description="The tasks.")
     prompt: PromptConfig = Field(PromptConfig(), description="How tasks become prompts.")
     decoding: DecodingConfig = Field(DecodingConfig(), description="How responses are decoded.")

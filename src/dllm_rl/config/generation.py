@@ -1,21 +1,16 @@
 """Options of ``dllm-rl generate``."""
 
-from typing import Literal
-
 from pydantic import Field, model_validator
 
-from dllm_rl.config.base import Options
 from dllm_rl.config.choice import TaskChoice
+from dllm_rl.config.command import ModelCommandConfig
 from dllm_rl.config.decoding import DecodingConfig
-from dllm_rl.config.model import ModelConfig
 from dllm_rl.config.prompt import PromptConfig
 
 
-class GenerateConfig(Options):
+class GenerateConfig(ModelCommandConfig):
     """Decode responses to prompts."""
 
-    schema_version: Literal[1] = Field(1, description="Version of this file's keys.")
-    model: ModelConfig = Field(description="The checkpoint.")
     prompts: list[str] = Field(default_factory=list, description="Questions, rendered by the prompt format.")
     prompts_file: str | None = Field(None, description="File with one question per line, used after prompts.")
     tasks: TaskChoice | None = Field(None, description="A task set whose questions are asked after those.")

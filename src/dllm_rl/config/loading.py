@@ -1,8 +1,8 @@
 """Configurations in: ``config=FILE key=value ...`` to a checked, frozen model."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import yaml
 from omegaconf import OmegaConf
@@ -10,15 +10,25 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import BaseModel, ValidationError
 
 from dllm_rl.config.base import Options
-from dllm_rl.config.describe import section_of
-from dllm_rl.config.presets import expand_compat
-from dllm_rl.registry import VIEWS, nearest
+from dllm_rl.config.fields import as_choice, choice_of, merge, section_of
+from dllm_rl.config.presets import preset_names, with_presets
+from dllm_rl.config.problems import find_problems
+from dllm_rl.registry import PRESETS, nearest
 
 AnyConfig = TypeVar("AnyConfig", bound=Options)
+
+COMMAND_LINE = "command line"
 
 
 class ConfigError(ValueError):
     """What is wrong with a configuration, one sentence per problem."""
+
+
+class _Layer(NamedTuple):
+    """Keys from one place, ``${references}`` not yet replaced; later layers win."""
+
+    source: str
+    values: dict[str, Any]
 
 
 def load_config(model: type[AnyConfig], arguments: Sequence[str]) -> tuple[AnyConfig, Path]:
@@ -36,27 +46,20 @@ def load_config(model: type[AnyConfig], arguments: Sequence[str]) -> tuple[AnyCo
         ConfigError: a missing or damaged file, an unknown key (with the nearest known one), a wrong type or range.
     """
     files, pairs = _sort_arguments(arguments)
-    path = Path(files[0]) if files else None
-    try:
-        written = OmegaConf.merge(_read(path) if path else {}, *map(_read_pair, pairs))
-        values = OmegaConf.to_container(written, resolve=True, throw_on_missing=True)
-    except (OmegaConfBaseException, yaml.YAMLError) as error:
-        raise ConfigError(f"{path or 'command line'}: {str(error).splitlines()[0]}") from error
-    return parse_config(model, values, str(path or "command line")), path.parent if path else Path()
+    folder = Path(files[0]).parent if files else Path()
+    written = [_read(Path(file)) for file in files] + [_read_pair(pair) for pair in pairs]
+    layers = _preset_files(model, written, folder) + written
+    source = files[0] if files else COMMAND_LINE
+
+    def source_of(key: str) -> str:
+        return next((layer.source for layer in reversed(layers) if _holds(layer.values, key)), source)
+
+    return _check(model, _resolve(_join(model, layers), source_of), source_of), folder
 
 
-def parse_config(model: type[AnyConfig], values: Any, source: str) -> AnyConfig:  # noqa: ANN401 - any YAML value
+def parse_config(model: type[AnyConfig], values: Mapping[str, Any], source: str) -> AnyConfig:
     """A checked configuration from plain values; ``ConfigError`` names ``source`` and every problem."""
-    if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
-        raise ConfigError(f"{source}: the configuration must be a mapping of keys to values")
-    if "compat" in model.model_fields and "views" in model.model_fields:
-        options = {name: set(VIEWS.options(name).model_fields) for name in VIEWS}
-        values = expand_compat(values, options, model.model_fields["views"].default.name)
-    try:
-        return model.model_validate(values)
-    except ValidationError as error:
-        problems = [_sentence(model, dict(item)) for item in error.errors()]
-        raise ConfigError("\n".join(f"{source}: {problem}" for problem in problems)) from error
+    return _check(model, dict(values), lambda key: source)
 
 
 def dump_yaml(config: Options) -> str:
@@ -77,51 +80,83 @@ def _sort_arguments(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     return files, pairs
 
 
-def _read_pair(pair: str) -> Any:  # noqa: ANN401 - an OmegaConf container
+def _read_pair(pair: str) -> _Layer:
     try:
-        return OmegaConf.from_dotlist([pair])
+        return _Layer(COMMAND_LINE, OmegaConf.to_container(OmegaConf.from_dotlist([pair])))  # type: ignore[arg-type]
     except (OmegaConfBaseException, yaml.YAMLError) as error:
         raise ConfigError(f"the value of {pair!r} is not YAML; put text with braces or colons in double quotes, as in "
                           "'prompt.template=\"{problem} = \"'") from error
 
 
-def _read(path: Path) -> Any:  # noqa: ANN401 - an OmegaConf container
+def _read(path: Path) -> _Layer:
     if not path.is_file():
-        raise ConfigError(f"no configuration file {path}")
-    return OmegaConf.load(path)
+        siblings = [other.stem for other in path.parent.glob(f"*{path.suffix}")]
+        raise ConfigError(f"no configuration file {path}{nearest(path.stem, siblings)}")
+    try:
+        values = OmegaConf.to_container(OmegaConf.load(path))
+    except yaml.MarkedYAMLError as error:
+        line = f" (line {error.problem_mark.line + 1})" if error.problem_mark else ""
+        raise ConfigError(f"{path} is not valid YAML: {error.problem}{line}") from error
+    except (OmegaConfBaseException, yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+        raise ConfigError(f"{path} cannot be read as YAML: {str(error).splitlines()[0]}") from error
+    if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
+        raise ConfigError(f"{path}: the configuration must be a mapping of keys to values")
+    return _Layer(str(path), {str(key): value for key, value in values.items()})
 
 
-def _fields_at(model: type[BaseModel], path: Iterable[object]) -> list[str]:
-    """Keys known at a place of the configuration."""
-    for part in path:
-        section = section_of(model.model_fields[str(part)])
-        if section is None:
-            return []
-        model = section
-    return list(model.model_fields)
+def _preset_files(model: type[BaseModel], written: Sequence[_Layer], folder: Path) -> list[_Layer]:
+    """The presets that are YAML files; an unknown name is an error here."""
+    layers = []
+    for name in preset_names(_join(model, written)) if "preset" in model.model_fields else []:
+        if name.endswith((".yaml", ".yml")):
+            layers.append(_read(folder / name))
+        elif name not in PRESETS:
+            raise ConfigError(f"unknown preset {name!r}{nearest(name, list(PRESETS))}; known: {', '.join(PRESETS)}, "
+                              "or a YAML file")
+    return layers
 
 
-def _unknown(model: type[BaseModel], key: str, place: list[Any], item: dict[str, Any]) -> str:
-    known = _fields_at(model, place[:-1])
-    return f"unknown key {key!r}{nearest(str(place[-1]), known)} (known here: {', '.join(known)})"
+def _join(model: type[BaseModel], layers: Sequence[_Layer]) -> dict[str, Any]:
+    joined: dict[str, Any] = {}
+    for layer in layers:
+        joined = merge(_spelled_out(model, joined), layer.values)
+    return joined
 
 
-def _missing(model: type[BaseModel], key: str, place: list[Any], item: dict[str, Any]) -> str:
-    return f"key {key!r} is missing; write {key}=..."
+def _spelled_out(model: type[BaseModel], values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values with choices as mappings, so that a later layer may add an option to a name of an earlier one."""
+    spelled = dict(values)
+    for name, value in values.items():
+        field = model.model_fields.get(name)
+        section = section_of(field) if field else None
+        if section is not None and isinstance(value, Mapping):
+            spelled[name] = _spelled_out(section, value)
+        elif field is not None and choice_of(field) is not None and isinstance(value, str):
+            spelled[name] = as_choice(field, value)
+    return spelled
 
 
-def _own_message(model: type[BaseModel], key: str, place: list[Any], item: dict[str, Any]) -> str:
-    message = str(item["msg"]).removeprefix("Value error, ")
-    return f"{key}: {message}" if key else message
+def _resolve(values: dict[str, Any], source_of: Callable[[str], str]) -> dict[str, Any]:
+    try:
+        resolved = OmegaConf.to_container(OmegaConf.create(values), resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        key = str(error.full_key)
+        raise ConfigError(f"{source_of(key)}: {key}: {str(error).splitlines()[0]}") from error
+    return {str(key): value for key, value in resolved.items()} if isinstance(resolved, dict) else {}
 
 
-_SENTENCES = {"extra_forbidden": _unknown, "missing": _missing, "value_error": _own_message}
-"""How the kinds of pydantic's errors are put; every other kind also quotes what was given."""
+def _holds(values: Any, key: str) -> bool:  # noqa: ANN401 - any YAML value
+    for part in key.split("."):
+        if not isinstance(values, Mapping) or part not in values:
+            return False
+        values = values[part]
+    return True
 
 
-def _sentence(model: type[BaseModel], item: dict[str, Any]) -> str:
-    place = [part for part in item["loc"] if part != "function-plain"]
-    key = ".".join(map(str, place))
-    if item["type"] in _SENTENCES:
-        return _SENTENCES[item["type"]](model, key, place, item)
-    return f"{_own_message(model, key, place, item)} (given: {item['input']!r})"
+def _check(model: type[AnyConfig], values: dict[str, Any], source_of: Callable[[str], str]) -> AnyConfig:
+    expanded = with_presets(model, values)
+    try:
+        return model.model_validate(expanded)
+    except ValidationError as error:
+        lines = [f"{source_of(problem.key)}: {problem.sentence}" for problem in find_problems(model, expanded, error)]
+        raise ConfigError("\n".join(lines)) from error

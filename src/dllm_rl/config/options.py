@@ -88,7 +88,7 @@ class MathRewardOptions(Options):
     answer: Literal["boxed", "text"] = Field(
         "boxed", description="Where the answer stands: the last balanced \\boxed{}, or the whole response text.")
     end_tokens: tuple[str, ...] = Field(
-        ("<|endoftext|>", "<|im_end|>", "<|eot_id|>"),
+        ("<|endoftext|>", "<|im_end|>", "<|eot_id|>"), strict=False,
         description="answer=text: the answer ends before the first of these token texts.")
 
 

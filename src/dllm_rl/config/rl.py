@@ -14,8 +14,8 @@ from dllm_rl.config.choice import (
     TaskChoice,
     ViewChoice,
 )
+from dllm_rl.config.command import ModelCommandConfig
 from dllm_rl.config.decoding import DecodingConfig
-from dllm_rl.config.model import ModelConfig
 from dllm_rl.config.optimizer import OptimizerConfig
 from dllm_rl.config.options import (
     GroupZOptions,
@@ -58,13 +58,11 @@ class FilterConfig(Options):
         return self
 
 
-class RlConfig(Options):
+class RlConfig(ModelCommandConfig):
     """Reinforce a model on tasks. A method is a choice of views, advantage, policy loss and KL term."""
 
-    schema_version: Literal[1] = Field(1, description="Version of this file's keys.")
     compat: Literal["upstream"] | None = Field(
         None, description="Preset of options that reproduce the original's computations; no code reads it.")
-    model: ModelConfig = Field(description="The start model.")
     tasks: TaskChoice = Field(description="The training tasks.")
     evaluation: HeldOutConfig = Field(description="The held-out tasks.")
     prompt: PromptConfig = Field(PromptConfig(), description="How tasks become prompts.")

@@ -4,21 +4,18 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from dllm_rl.config.base import Options
 from dllm_rl.config.choice import Choice, TaskChoice, ViewChoice
-from dllm_rl.config.model import ModelConfig
+from dllm_rl.config.command import ModelCommandConfig
 from dllm_rl.config.optimizer import OptimizerConfig
 from dllm_rl.config.options import BlockViewOptions, ReductionOptions
 from dllm_rl.config.prompt import PromptConfig
 
 
-class SftConfig(Options):
+class SftConfig(ModelCommandConfig):
     """Fine-tune a model on prompts and responses."""
 
-    schema_version: Literal[1] = Field(1, description="Version of this file's keys.")
     compat: Literal["upstream"] | None = Field(
         None, description="Preset of options that reproduce the original's computations; no code reads it.")
-    model: ModelConfig = Field(description="The start model.")
     tasks: TaskChoice | None = Field(None, description="Tasks whose gold answers are the responses.")
     data: str | None = Field(
         None, description="JSON or JSON lines of {prompt, response, step_map?}, relative to the configuration file.")

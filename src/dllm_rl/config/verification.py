@@ -2,10 +2,11 @@
 
 from pydantic import Field
 
-from dllm_rl.config.base import Options
+from dllm_rl.config.base import Names
+from dllm_rl.config.command import CommandConfig
 
 
-class VerifyConfig(Options):
+class VerifyConfig(CommandConfig):
     """Recompute reference vectors and compare."""
 
-    only: list[str] = Field(default_factory=list, description="Sections to check, as family or family/section.")
+    only: Names = Field(default_factory=list, description="Sections to check, as family/section; all if not given.")

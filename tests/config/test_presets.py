@@ -1,0 +1,63 @@
+"""Presets become ordinary options, below what is written."""
+
+import pytest
+
+from dllm_rl.config.evaluation import EvalConfig
+from dllm_rl.config.loading import parse_config
+from dllm_rl.config.presets import preset_names, with_presets
+from dllm_rl.config.rl import RlConfig
+from dllm_rl.config.sft import SftConfig
+
+MODEL = {"model": {"path": "x"}, "tasks": "arithmetic"}
+RL = {**MODEL, "evaluation": {"tasks": "arithmetic"}}
+
+
+def test_names_in_order_and_wrong_types_ignored() -> None:
+    assert preset_names({"preset": "a,b", "compat": "upstream"}) == ["upstream", "a", "b"]
+    assert preset_names({"preset": ["a", 3]}) == ["a"]
+    assert preset_names({"preset": 3, "compat": None}) == []
+
+
+def test_a_configuration_without_presets_stays_as_it_is() -> None:
+    assert with_presets(RlConfig, RL) == RL
+
+
+@pytest.mark.parametrize(("views", "options"), [
+    ("trace", {"grid": "response", "post_num": 0, "shrink": 1}),
+    ({"name": "random", "level": "block"}, {"grid": "response", "post_num": 0, "level": "block"}),
+    ("coupled", {"grid": "response", "post_num": 0, "level": "token"}),
+    ({"name": "trace", "post_num": 1, "shrink": 2}, {"grid": "response", "post_num": 1, "shrink": 2}),
+    ("block", {"grid": "absolute", "post_num": None, "level": "document"}),     # native: as published in both
+])
+def test_upstream_sets_the_options_that_a_view_has(views: object, options: dict) -> None:
+    config = parse_config(RlConfig, {**RL, "compat": "upstream", "views": views}, "x")
+    assert config.views.option_values().items() >= options.items()
+    assert config.reduction.divisor == "padded_length"
+    assert parse_config(RlConfig, {**RL, "preset": ["upstream"], "views": views}, "x").views == config.views
+
+
+def test_upstream_fine_tunes_with_semi_ar_unless_told_otherwise() -> None:
+    config = parse_config(SftConfig, {**MODEL, "compat": "upstream"}, "x")
+    assert (config.views.name, config.reduction.divisor) == ("semi_ar", "padded_length")
+    config = parse_config(SftConfig, {**MODEL, "compat": "upstream", "views": {"name": "trace"},
+                                      "reduction": {"divisor": "targets"}}, "x")
+    assert (config.views.name, config.views.options.grid, config.reduction.divisor) == ("trace", "response", "targets")
+
+
+def test_decoding_presets_reach_every_decoding_section_and_the_last_wins() -> None:
+    config = parse_config(RlConfig, {**RL, "preset": ["sdar_dynamic", "sdar_static"],
+                                     "rollout": {"decoding": {"max_gen_length": 7}}}, "x")
+    for decoding in (config.rollout.decoding, config.evaluation.decoding):
+        assert (decoding.remasking_strategy, decoding.top_k, decoding.block_size) == ("low_confidence_static", 1, 4)
+    assert (config.rollout.decoding.max_gen_length, config.evaluation.decoding.max_gen_length) == (7, 2000)
+    config = parse_config(EvalConfig, {**MODEL, "preset": "sdar_dynamic"}, "x")
+    assert (config.decoding.remasking_strategy, config.decoding.top_k) == ("low_confidence_dynamic", 0)
+
+
+def test_what_is_wrong_is_still_named() -> None:
+    with pytest.raises(ValueError, match="x: views: unknown view 'tracee'"):
+        parse_config(RlConfig, {**RL, "compat": "upstream", "views": "tracee"}, "x")
+    with pytest.raises(ValueError, match="x: compat is 'downstream'; allowed: upstream, or null"):
+        parse_config(RlConfig, {**RL, "compat": "downstream"}, "x")
+    with pytest.raises(ValueError, match="x: preset is 3; allowed: list of text"):
+        parse_config(RlConfig, {**RL, "preset": 3}, "x")

@@ -1,0 +1,26 @@
+"""The RL configuration: what is needed, what is checked together."""
+
+import pytest
+from pydantic import ValidationError
+
+from dllm_rl.config.rl import FilterConfig, RlConfig
+
+
+def test_the_defaults_are_tracerl() -> None:
+    config = RlConfig(model={"path": "x"}, tasks="arithmetic", evaluation={"tasks": "arithmetic"})
+    assert [choice.name for choice in (config.views, config.advantage, config.policy_loss, config.kl, config.reward)] == [
+        "trace", "group_z", "token_clip", "k3", "math"]
+    assert (config.beta, config.policy_loss.options.eps, config.reduction.divisor) == (0.01, 0.2, "padded_length")
+    assert (config.optimizer.learning_rate, config.filter, config.schema_version) == (1e-6, None, 1)
+
+
+def test_model_and_tasks_are_needed() -> None:
+    with pytest.raises(ValidationError) as caught:
+        RlConfig()
+    assert {item["loc"] for item in caught.value.errors()} == {("model",), ("tasks",), ("evaluation",)}
+
+
+def test_the_band_is_ordered() -> None:
+    assert FilterConfig(min_pass_rate=0.2, max_pass_rate=0.2).min_pass_rate == 0.2
+    with pytest.raises(ValidationError, match="min_pass_rate 0.8 is larger than max_pass_rate 0.2"):
+        FilterConfig(min_pass_rate=0.8, max_pass_rate=0.2)
