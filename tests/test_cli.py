@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from dllm_rl.cli import CONFIGS, main
+from dllm_rl.training.demo import create_tiny_model
 
 
 def test_verify_prints_a_line_per_entry(reference_dir: Path, capsys: pytest.CaptureFixture) -> None:
@@ -32,7 +34,9 @@ def test_verify_fails_on_what_it_does_not_know(reference_dir: Path, capsys: pyte
     (["config", "rll"], "no configuration for 'rll'; did you mean 'rl'?"),
     (["verify", "nowhere"], "nowhere holds no goldens.json"),
     (["verify", ".", "onli=sdar"], "onli is no known key; did you mean 'only'?"),
-    (["demo", "run_dir=."], "holds a demonstration already"),
+    (["demo", "run_dir=."], "holds a finished demonstration"),
+    (["explain", "demo"], "nothing to explain for 'demo'; one of generate, eval, sft, rl"),
+    (["report", "nowhere"], "nowhere"),
     (["demo", "sed=1"], "sed is no known key; did you mean 'seed'?"),
     (["nope"], "No such command 'nope'"),
     (["rl", "--fast"], "No such option: --fast"),
@@ -74,15 +78,31 @@ def test_what_stops_a_command_is_one_sentence(error: BaseException, code: int, m
 
 
 @pytest.mark.parametrize("command", ["generate", "eval", "sft", "rl"])
-def test_dry_run_prints_what_reads_back_and_runs_nothing(command: str, tmp_path: Path,
-                                                         capsys: pytest.CaptureFixture) -> None:
-    arguments = ["model.path=nowhere", "tasks.name=arithmetic"]
+def test_dry_run_explains_and_runs_nothing(command: str, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    create_tiny_model(tmp_path / "m", seed=0)
+    arguments = [f"model.path={tmp_path / 'm'}", "tasks.name=arithmetic", 'prompt.template="{problem} = "']
     arguments += ["evaluation.tasks.name=arithmetic"] if command == "rl" else []
     assert main([command, *arguments, "--dry-run"]) == 0
     said = capsys.readouterr().out
-    (tmp_path / "a.yaml").write_text(said)
-    assert main(["config", command, f"config={tmp_path / 'a.yaml'}"]) == 0
+    assert main(["explain", command, *arguments]) == 0
     assert capsys.readouterr().out == said
+    resolved, _, explained = said.partition("\n\n")
+    (tmp_path / "a.yaml").write_text(resolved + "\n")
+    assert main(["config", command, f"config={tmp_path / 'a.yaml'}"]) == 0
+    assert capsys.readouterr().out == resolved + "\n"
+    assert re.search(r"parameters +855,424\n", explained) and re.search(r"peak +[\d.]+ MiB\n?", explained)
+    assert main(["explain", command, *arguments, "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert (facts["model"]["parameters"], facts["config"]["tasks"]["name"]) == (855424, "arithmetic")
+    assert not (tmp_path / "runs").exists()
+
+
+def test_warnings_are_said_before_a_run(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    create_tiny_model(tmp_path / "m", seed=0)
+    assert main(["rl", f"model.path={tmp_path / 'm'}", "tasks=arithmetic", "evaluation.tasks=arithmetic", "probe=1",
+                 "rollout.decoding.max_gen_length=4", "rollout.decoding.temperature=0.5", "reward=length"]) == 0
+    said = " ".join(capsys.readouterr().err.split())
+    assert "warning: rollout.decoding.temperature is 0.5, but training scores tokens at temperature 1" in said
 
 
 @pytest.mark.parametrize("command", sorted(CONFIGS))

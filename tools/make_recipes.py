@@ -56,13 +56,13 @@ def _eval(decoding: dict[str, Any]) -> dict[str, Any]:
 RECIPES = {
     "sft_arithmetic": Recipe(SftConfig, "sft", "A tiny model on built-in sums; `make demo` makes runs/demo/start.", {
         "model": {"path": "runs/demo/start"}, "tasks": SUMS, "prompt": {"template": TEMPLATE}, "views": "block",
-        "batch_size": 64, "max_steps": 600, "optimizer": {"learning_rate": 2e-3, "warmup_steps": 50},
+        "batch_size": 64, "max_steps": 450, "optimizer": {"learning_rate": 2e-3, "warmup_steps": 50},
         "run_dir": "runs/sft_arithmetic"}),
     "rl_arithmetic": Recipe(RlConfig, "rl", "TraceRL of a tiny model on built-in sums, after `make demo`.", {
         "model": {"path": "runs/demo/sft/checkpoint"}, "tasks": SUMS, "prompt": {"template": TEMPLATE},
-        "evaluation": {"tasks": HELD_OUT_SUMS, "decoding": SHORT, "every": 25},
+        "evaluation": {"tasks": HELD_OUT_SUMS, "decoding": SHORT, "every": 40},
         "rollout": {"num_task_per_step": 16, "num_response_per_task": 8, "decoding": SHORT},
-        "reward": {"name": "math", "answer": "text"}, "views": "trace", "max_steps": 150,
+        "reward": {"name": "math", "answer": "text"}, "views": "trace", "max_steps": 400,
         "optimizer": {"learning_rate": 2e-4}, "run_dir": "runs/rl_arithmetic"}),
     "eval_arithmetic": Recipe(EvalConfig, "eval", "Accuracy of a tiny model on held-out sums, after `make demo`.", {
         "model": {"path": "runs/demo/rl/checkpoint"}, "tasks": HELD_OUT_SUMS, "prompt": {"template": TEMPLATE},

@@ -18,7 +18,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 Arguments = Annotated[list[str] | None, typer.Argument(metavar="[config=FILE] [key=value]...", show_default=False)]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress bars and lines.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the resolved configuration and stop.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would run and what it costs, and stop.")]
 
 CONFIGS = {
     "generate": "dllm_rl.config.generation:GenerateConfig",
@@ -28,6 +28,10 @@ CONFIGS = {
     "demo": "dllm_rl.config.demo:DemoConfig",
     "verify": "dllm_rl.config.verification:VerifyConfig",
 }
+
+
+EXPLAINED = ("generate", "eval", "sft", "rl")
+"""Commands whose configuration says what a run costs."""
 
 
 class _Command(TyperCommand):
@@ -76,26 +80,49 @@ def _display(quiet: bool) -> Any:  # noqa: ANN401 - imported late
 def _start(command: str, arguments: Sequence[str] | None, quiet: bool, dry_run: bool) -> tuple[Any, Path, Any]:
     """Configuration, its folder, and a display that has shown the resolved configuration."""
     config, folder = _load(command, arguments)
+    from dllm_rl.config.advice import advice
     from dllm_rl.config.loading import dump_yaml
 
     if dry_run:
-        typer.echo(dump_yaml(config), nl=False)
+        _explain(config, folder, as_json=False)
         raise typer.Exit
     display = _display(quiet)
     display.line(dump_yaml(config))
+    for warning in advice(config):
+        display.line(f"warning: {warning}")
     return config, folder, display
+
+
+def _explain(config: Any, folder: Path, as_json: bool) -> None:  # noqa: ANN401 - an options model, imported late
+    """Print a resolved configuration and what running it means."""
+    from dllm_rl.config.loading import dump_yaml
+    from dllm_rl.training.explanation import explain, lines
+
+    explanation = explain(config, folder)
+    if as_json:
+        typer.echo(json.dumps({"config": config.model_dump(mode="json"), **explanation.as_dict()}))
+    else:
+        typer.echo(dump_yaml(config) + "\n" + "\n".join(lines(explanation)))
 
 
 def _print_figures(title: str, figures: Mapping[str, object], as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(dict(figures)))
         return
+    _print_table(title, [[name, _text(value)] for name, value in figures.items()])
+
+
+def _text(value: object) -> str:
+    return "-" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _print_table(title: str, rows: Sequence[Sequence[str]]) -> None:
     from rich.console import Console
     from rich.table import Table
 
     table = Table(title=title, show_header=False)
-    for name, value in figures.items():
-        table.add_row(name, f"{value:.4g}" if isinstance(value, float) else str(value))
+    for row in rows:
+        table.add_row(*row)
     Console().print(table)
 
 
@@ -118,7 +145,15 @@ def eval_command(arguments: Arguments = None, as_json: Json = False, quiet: Quie
     config, folder, display = _start("eval", arguments, quiet, dry_run)
     from dllm_rl.evaluation.run import run_eval
 
-    _print_figures(f"{config.model.path} on {config.tasks.name}", run_eval(config, folder, display).as_dict(), as_json)
+    title, summaries = f"{config.model.path} on {config.tasks.name}", run_eval(config, folder, display)
+    if config.settings is None:
+        _print_figures(title, summaries["default"].as_dict(), as_json)
+    elif as_json:
+        typer.echo(json.dumps({name: summary.as_dict() for name, summary in summaries.items()}))
+    else:
+        from dllm_rl.evaluation.report_table import comparison_rows
+
+        _print_table(title, comparison_rows(summaries))
 
 
 @app.command("sft", cls=_Command)
@@ -146,9 +181,11 @@ def demo_command(arguments: Arguments = None, as_json: Json = False, quiet: Quie
     """Train a tiny model from scratch on a CPU: fine-tuning, TraceRL, evaluation before and after."""
     config, _ = _load("demo", arguments)
     display = _display(quiet)
+    from dllm_rl.report import write_report
     from dllm_rl.training.demo import run_demo
 
     _print_figures("demonstration", run_demo(Path(config.run_dir), config.seed, display), as_json)
+    display.line(f"report: {write_report(Path(config.run_dir))}")
     display.line(f"next: dllm-rl generate model.path={config.run_dir}/rl/checkpoint 'prompts=[\"07+35\"]' "
                  "'prompt.template=\"{problem} = \"'")
 
@@ -174,6 +211,25 @@ def verify_command(
     if failed:
         typer.echo(f"{failed} entries differ or are unknown", err=True)
         raise typer.Exit(1)
+
+
+@app.command("explain")
+def explain_command(
+    command: Annotated[str, typer.Argument(help="One of generate, eval, sft, rl.")],
+    arguments: Arguments = None, as_json: Json = False,
+) -> None:
+    """Say what a command would do with a configuration and what it costs: data, tokens, memory, warnings."""
+    if command not in EXPLAINED:
+        raise ValueError(f"nothing to explain for {command!r}; one of {', '.join(EXPLAINED)}")
+    _explain(*_load(command, arguments), as_json=as_json)
+
+
+@app.command("report")
+def report_command(folder: Annotated[Path, typer.Argument(help="Folder of a run, or of the demonstration.")]) -> None:
+    """Write report.html into the folder of a run: curves, figures, played answers."""
+    from dllm_rl.report import write_report
+
+    typer.echo(write_report(folder))
 
 
 @app.command("config", cls=_Command)

@@ -126,6 +126,10 @@ def _entry(target: str, options: str, summary: str) -> Entry:
 
 FAMILIES = Registry("family", {
     "sdar": _entry("families.sdar:SDAR", "NoOptions", "SDAR and TraDo: Qwen3 backbone, block-causal attention"),
+    "sdar_moe": _entry("families.sdar_moe:SDAR_MOE", "NoOptions", "SDAR mixture of experts: Qwen3-MoE backbone"),
+    "dream": _entry("families.dream:DREAM", "NoOptions", "Dream and DiffuCoder: Qwen2 backbone, logits shifted by one"),
+    "llada": _entry("families.llada:LLADA", "NoOptions", "LLaDA: Llama backbone under its own names, full attention"),
+    "mmada": _entry("families.mmada:MMADA", "NoOptions", "MMaDA, text: LLaDA's trunk with a larger vocabulary"),
 })
 
 STRATEGIES = Registry("unmasking strategy", {
@@ -167,6 +171,9 @@ KL_TERMS = Registry("KL term", {
 
 REWARDS = Registry("reward", {
     "math": _entry("rewards.math:math_reward", "MathRewardOptions", "1 if the extracted answer equals the gold answer"),
+    "exact": _entry("rewards.exact:exact_reward", "AnswerOptions", "1 if the extracted answer is the gold answer's text"),
+    "reasoning_gym": _entry("rewards.reasoning_gym:reasoning_gym_reward", "AnswerOptions",
+                            "what the data set of a reasoning_gym task says, 0 to 1"),
     "length": _entry("rewards.length:length_reward", "NoOptions", "fewer response tokens score higher; for smoke runs"),
 })
 
@@ -175,4 +182,7 @@ TASKS = Registry("task set", {
     "gsm8k": _entry("tasks.files:gsm8k", "FileTaskOptions", "GSM8K JSON lines as published"),
     "math": _entry("tasks.files:math", "FileTaskOptions", "MATH and MATH500 JSON lines as published"),
     "arithmetic": _entry("tasks.arithmetic:arithmetic", "ArithmeticTaskOptions", "built-in sums of small numbers"),
+    "sudoku": _entry("tasks.sudoku:sudoku", "SudokuTaskOptions", "built-in 4x4 sudokus with one solution each"),
+    "reasoning_gym": _entry("tasks.reasoning_gym:reasoning_gym_tasks", "ReasoningGymTaskOptions",
+                            "generated reasoning problems of the package reasoning-gym"),
 })

@@ -52,10 +52,10 @@ def test_comments_stand_above_keys_of_sections_and_choices() -> None:
     assert commented_yaml(EvalConfig, {"tasks": {"name": "arithmetic", "seed": 1}, "num_samples": 2,
                                        "reward": {"name": "./mine.py:reward", "weight": [1, 2]},
                                        "decoding": {"top_k": 1}}).splitlines() == [
-        "# The tasks. [math_json | gsm8k | math | arithmetic, or your own module:object]",
+        "# The tasks. [math_json | gsm8k | math | arithmetic | sudoku | reasoning_gym, or your own module:object]",
         "tasks:", "  name: arithmetic", "  # Which tasks are drawn. [whole number >= 0]", "  seed: 1",
         "# Responses per task. [whole number >= 1]", "num_samples: 2",
-        "# How responses are judged. [math | length, or your own module:object]",
+        "# How responses are judged. [math | exact | reasoning_gym | length, or your own module:object]",
         "reward:", "  name: './mine.py:reward'", "  weight: [1, 2]",
         "# How responses are decoded.", "decoding:",
         "  # Keep the k largest logits; 0 keeps all. [whole number >= 0]", "  top_k: 1"]

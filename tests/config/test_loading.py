@@ -75,12 +75,12 @@ def test_every_problem_is_named_at_once_with_where_it_stands(tmp_path: Path) -> 
     file.write_text("model: {path: x}\nseeed: 1\nmax_steps: 0\n")
     with pytest.raises(ConfigError) as caught:
         load_config(RlConfig, [f"config={file}", "beta=-1", "evaluation.every=2"])
-    known = "math_json | gsm8k | math | arithmetic, or your own module:object"
+    known = "math_json | gsm8k | math | arithmetic | sudoku | reasoning_gym, or your own module:object"
     assert str(caught.value).splitlines() == [
+        f"{file}: max_steps is 0; allowed: whole number >= 1",
         f"{file}: tasks is missing; allowed: {known}",
         f"{file}: evaluation.tasks is missing; allowed: {known}",
         "command line: beta is -1; allowed: number >= 0",
-        f"{file}: max_steps is 0; allowed: whole number >= 1",
         f"{file}: seeed is no known key; did you mean 'seed'?",
     ]
 

@@ -24,7 +24,8 @@ def test_a_missing_section_names_its_required_keys() -> None:
     assert sentences(EvalConfig, {"tasks": "arithmetic"}) == ["model.path is missing; allowed: text"]
     assert sentences(RlConfig, {"model": {}, "tasks": "arithmetic", "evaluation": {"every": 3}}) == [
         "model.path is missing; allowed: text",
-        "evaluation.tasks is missing; allowed: math_json | gsm8k | math | arithmetic, or your own module:object"]
+        "evaluation.tasks is missing; allowed: math_json | gsm8k | math | arithmetic | sudoku | reasoning_gym, or your "
+        "own module:object"]
 
 
 def test_a_key_of_another_section_is_suggested_before_a_similar_one() -> None:

@@ -36,13 +36,15 @@ def test_ids_and_block_size_come_from_argument_then_config(checkpoint: Path) -> 
 
 @pytest.mark.parametrize(("changes", "message"), [
     ({"model_type": "qwen3"}, "autoregressive model"),
-    ({"model_type": "sdarr"}, "unknown model_type 'sdarr'.*known: sdar"),
+    ({"model_type": "sdarr"}, "unknown model_type 'sdarr'.*known: Dream, dream, llada, mmada, sdar, sdar_moe"),
     ({"model_type": None}, "names no model_type"),
     ({"mask_token_id": None}, "states no mask token.*pass mask_token_id"),
     ({"block_size": None}, "no block_size.*pass block_size"),
     ({"block_size": 0}, "block_size 0 is not allowed"),
     ({"mask_token_id": 512}, "mask_token_id 512 is outside the vocabulary of 512"),
     ({"hidden_size": 32}, "do not fit its config.json|cannot be read"),
+    ({"use_sliding_window": True}, r"use_sliding_window True, which family 'sdar' does not compute \(allowed: False\)"),
+    ({"layer_types": ["full_attention"]}, r"config.json contradicts itself: .* `num_hidden_layers` \(3\) must be equal"),
     ({"num_hidden_layers": 5}, "do not fit its config.json.*missing_keys"),
 ])
 def test_a_wrong_config_is_named(checkpoint: Path, changes: dict, message: str) -> None:

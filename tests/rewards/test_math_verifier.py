@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -135,6 +136,19 @@ def test_an_interrupt_leaves_no_old_verdict_behind(monkeypatch: pytest.MonkeyPat
 def interrupted(batch: object) -> None:
     """Stands for Ctrl-C while a worker computes."""
     raise KeyboardInterrupt
+
+
+def test_a_worker_that_is_killed_before_it_is_ready_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    real, starts = math_verifier._COMMAND, iter([["sh", "-c", "kill -9 $$"]] * 2)
+    popen = subprocess.Popen
+    monkeypatch.setattr(math_verifier.subprocess, "Popen",
+                        lambda command, **options: popen(next(starts, real), **options))
+    with MathVerifier(num_workers=1) as verifier:
+        assert verifier.verify_pairs([("1/2", "0.50")]) == [True]
+    monkeypatch.setattr(math_verifier, "_COMMAND", ["sh", "-c", "kill -9 $$"])
+    monkeypatch.setattr(math_verifier.subprocess, "Popen", popen)
+    with MathVerifier(num_workers=1) as verifier, pytest.raises(RuntimeError, match="ended at once"):
+        verifier.verify_pairs([("1/2", "0.50")])
 
 
 def test_a_worker_that_cannot_start_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:

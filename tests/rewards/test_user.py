@@ -1,5 +1,6 @@
 """A user's own reward: every form, and every fault with its place."""
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 import torch
 
 from dllm_rl.records import Rollout, Scored, Task
+from dllm_rl.rewards import math_equal
 from dllm_rl.rewards.user import user_reward
 
 TASKS = [Task(id="a", question="?"), Task(id="b", question="?")]
@@ -128,3 +130,45 @@ def test_a_batch_of_another_size_is_refused(values: object, given: str) -> None:
 def test_functions_that_cannot_be_called_are_refused_at_once(function: Any, options: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         user_reward(function, "own.py:f", options)
+
+
+def leaving(task: Task, rollout: Rollout) -> float:
+    """Ends the process."""
+    raise SystemExit(0)
+
+
+def hanging(task: Task, rollout: Rollout) -> float:
+    """Never returns on the second task."""
+    while task.id == "b":
+        time.sleep(0.01)
+    return 1.0
+
+
+def hanging_batch(tasks: list[Task], rollouts: list[Rollout]) -> list[float]:
+    """Never returns."""
+    while True:
+        time.sleep(0.01)
+
+
+def test_a_reward_cannot_end_the_process() -> None:
+    with pytest.raises(ValueError, match=r"own.py:f failed on 'a' at .*test_user.py, line \d+: SystemExit: 0"):
+        score(leaving)
+
+
+@pytest.mark.parametrize(("function", "subject"), [(hanging, "'b'"), (hanging_batch, "2 tasks from 'a' on")])
+def test_a_reward_that_hangs_is_named_with_its_line(function: Callable[..., Any], subject: str) -> None:
+    line = function.__code__.co_firstlineno
+    with pytest.raises(ValueError, match=rf"reward own.py:f has not returned within 0.2 s on {subject} at .*test_user.py, "
+                                         rf"line ({line + 2}|{line + 3}); mend it or allow more time"):
+        user_reward(function, "own.py:f", {}, time_limit=0.2)(TASKS, ROLLOUTS)
+
+
+def test_a_reward_may_compare_answers_as_mathematics() -> None:
+    scored = score(lambda task, rollout: float(math_equal("1/2", "0.5")))     # in worker processes: no signals here
+    assert [item.reward for item in scored] == [1.0, 1.0]
+
+
+def test_empty_responses_are_scored_like_others() -> None:
+    empty = [Rollout([1], [], [], text=""), Rollout([1], [], [])]
+    assert [item.reward for item in user_reward(per_rollout, "f", {})(TASKS, empty)] == [0.0, 0.0]
+    assert [item.reward for item in user_reward(returning([]), "f", {})(TASKS, empty)] == [[], []]

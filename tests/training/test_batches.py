@@ -4,14 +4,21 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch.distributions import Categorical
 
 from dllm_rl.config.options import ReductionOptions, TokenClipOptions
 from dllm_rl.families import LanguageModel, load_model
+from dllm_rl.objectives.cross_entropy import cross_entropy
 from dllm_rl.objectives.policy_losses import token_clip
 from dllm_rl.objectives.reduction import BatchSizes
-from dllm_rl.records import Sample
+from dllm_rl.records import Sample, TargetBatch, View
 from dllm_rl.training.batches import UpdateBatch
 from dllm_rl.views import build_views
+
+
+def policy_loss(batch: TargetBatch) -> torch.Tensor:
+    return token_clip(batch, TokenClipOptions())
+
 
 SAMPLES = [Sample(list(range(20, 20 + length)), list(range(60, 60 + 2 * length)), None) for length in (3, 5, 8, 6)]
 
@@ -27,9 +34,9 @@ def result(lm: LanguageModel, max_tokens: int, divisor: str) -> tuple[float, lis
     batch = UpdateBatch(lm, SAMPLES, views, torch.tensor([1.0, -1.0, 0.5, -0.25]), sizes,
                         ReductionOptions(divisor=divisor), max_tokens)
     lm.backbone.zero_grad()
-    figures = batch.backward(lambda targets: token_clip(targets, TokenClipOptions()))
-    assert (figures["ratio_min"], figures["ratio_max"], figures["clip_fraction"]) == (1.0, 1.0, 0.0)
-    return figures["loss"], [parameter.grad.clone() for parameter in lm.backbone.parameters()]
+    scores = batch.backward(policy_loss)
+    assert torch.equal(batch.batch(scores).logps, batch.batch(scores).old_logps)
+    return scores.loss, [parameter.grad.clone() for parameter in lm.backbone.parameters()]
 
 
 @pytest.mark.parametrize("divisor", ["padded_length", "max_gen_length", "targets", "tokens", "answer_tokens"])
@@ -49,14 +56,27 @@ def test_a_view_beyond_the_budget_is_named(lm: LanguageModel) -> None:
 def test_old_log_probs_are_those_before_the_update(lm: LanguageModel) -> None:
     views = build_views("trace", SAMPLES, block_size=4)
     batch = UpdateBatch(lm, SAMPLES, views, torch.ones(4), BatchSizes(16, 44), ReductionOptions(), 4096)
-    batch.remember_old()
+    before = batch.remember_old()
     weight = lm.backbone.get_output_embeddings().weight
     kept = weight.detach().clone()
     with torch.no_grad():
         weight.mul_(1.5)
     try:
-        figures = batch.backward(lambda targets: token_clip(targets, TokenClipOptions()))
+        after = batch.backward(policy_loss)
     finally:
         with torch.no_grad():
             weight.copy_(kept)
-    assert figures["ratio_min"] < figures["ratio_max"] < 0.9      # sharper logits of a random model fit worse
+    assert torch.equal(batch.batch(after).old_logps, before.logps)
+    assert float((after.logps - before.logps).max()) < -0.1       # sharper logits of a random model fit worse
+
+
+def test_entropies_are_those_of_the_logits(lm: LanguageModel) -> None:
+    """One view, everything masked: the logits of the padded row say the same."""
+    sample = Sample(list(range(20, 24)), list(range(60, 64)))
+    view = View.of_targets(torch.arange(8) >= 4, torch.arange(8) >= 4)
+    batch = UpdateBatch(lm, [sample], [[view]], torch.ones(1), BatchSizes(4, 4), ReductionOptions(), 4096)
+    logits = lm.logits(torch.tensor([[20, 21, 22, 23, *[lm.mask_token_id] * 4]]))[0, 4:]
+    for scores in (batch.evaluate(), batch.backward(cross_entropy)):
+        torch.testing.assert_close(scores.entropy, Categorical(logits=logits.detach()).entropy(), atol=1e-5, rtol=0)
+        expected = logits.detach().log_softmax(-1)[range(4), range(60, 64)]
+        torch.testing.assert_close(scores.logps, expected, atol=1e-5, rtol=0)

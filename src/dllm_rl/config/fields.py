@@ -97,6 +97,8 @@ def _words(annotation: Any) -> str:  # noqa: ANN401 - any annotation
         return f"keys {', '.join(annotation.model_fields)}"
     if origin is Literal:
         return " | ".join(map(str, inside))
+    if origin is dict:
+        return "mapping"
     if origin in (list, tuple):
         return f"list of {_words(inside[0])}"
     if origin in (Union, UnionType):

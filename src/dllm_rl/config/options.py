@@ -1,6 +1,6 @@
 """Options of registry entries: one pydantic model per entry, in one file that needs no torch."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -57,8 +57,17 @@ class BlockViewOptions(MaskViewOptions):
         "document", description="What one ratio t is drawn for: the document (native) or each block.")
 
 
-class GroupZOptions(Options):
+class AdvantageOptions(Options):
+    """What the options of every advantage declare beside themselves."""
+
+    min_group_size: ClassVar[int] = 1
+    """Responses of one task without which the advantage says nothing."""
+
+
+class GroupZOptions(AdvantageOptions):
     """Options of the ``group_z`` advantage."""
+
+    min_group_size: ClassVar[int] = 2
 
     divide_by_std: bool = Field(True, description="Divide by the population standard deviation.")
 
@@ -80,16 +89,21 @@ class ReductionOptions(Options):
         "the batch, or all response tokens of the batch, masked or not (native SDAR fine-tuning).")
 
 
-class MathRewardOptions(Options):
-    """Options of the ``math`` reward."""
+class AnswerOptions(Options):
+    """Where the answer stands in a response: options of every reward that compares answers."""
 
-    route: Literal["verify", "string"] = Field(
-        "verify", description="Equality of answers: math-verify, or upstream's normalised string.")
     answer: Literal["boxed", "text"] = Field(
         "boxed", description="Where the answer stands: the last balanced \\boxed{}, or the whole response text.")
     end_tokens: tuple[str, ...] = Field(
         ("<|endoftext|>", "<|im_end|>", "<|eot_id|>"), strict=False,
         description="answer=text: the answer ends before the first of these token texts.")
+
+
+class MathRewardOptions(AnswerOptions):
+    """Options of the ``math`` reward."""
+
+    route: Literal["verify", "string"] = Field(
+        "verify", description="Equality of answers: math-verify, or upstream's normalised string.")
 
 
 class FileTaskOptions(Options):
@@ -108,3 +122,24 @@ class ArithmeticTaskOptions(Options):
     zero_pad: bool = Field(False, description="Write leading zeros, so that all sums and answers are equally long.")
     split: Literal["train", "test"] = Field("train", description="Disjoint halves of the problem space.")
     seed: int = Field(0, ge=0, description="Which tasks are drawn.")
+
+
+class SudokuTaskOptions(Options):
+    """Options of the built-in 4x4 sudokus."""
+
+    num_tasks: int = Field(1000, ge=1, description="How many tasks.")
+    num_empty: int = Field(6, ge=1, le=12, description="Cells to fill in; with more than 12 no sudoku has one solution.")
+    split: Literal["train", "test"] = Field("train", description="Disjoint halves of the solved grids.")
+    seed: int = Field(0, ge=0, description="Which tasks are drawn.")
+
+
+class ReasoningGymTaskOptions(Options):
+    """Options of the task sets of the package ``reasoning-gym``."""
+
+    dataset: str = Field(description="Name of a data set of reasoning-gym, for example chain_sum.")
+    size: int = Field(1000, ge=1, description="How many tasks.")
+    seed: int = Field(
+        0, ge=0, description="Which tasks are generated: other seeds give other tasks, so train and test on different "
+        "ones (small problem spaces may still repeat a task).")
+    config: dict[str, object] = Field(
+        default_factory=dict, description="Settings of the data set itself, under its own names.")

@@ -24,7 +24,7 @@ Preset = Mapping[type[BaseModel], Mapping[str, Any]]
 _RESPONSE_GRID = {"grid": "response", "post_num": 0}
 
 UPSTREAM: Preset = {
-    RlConfig: {"reduction": {"divisor": "padded_length"}},
+    RlConfig: {"reduction": {"divisor": "padded_length"}, "rollout": {"truncated": "wrong", "truncated_margin": 5}},
     SftConfig: {"views": "semi_ar", "reduction": {"divisor": "padded_length"}},
     TraceViewOptions: _RESPONSE_GRID,
     RandomViewOptions: {**_RESPONSE_GRID, "level": "token"},

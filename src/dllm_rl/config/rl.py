@@ -14,10 +14,9 @@ from dllm_rl.config.choice import (
     TaskChoice,
     ViewChoice,
 )
-from dllm_rl.config.command import ModelCommandConfig
 from dllm_rl.config.decoding import DecodingConfig
-from dllm_rl.config.optimizer import OptimizerConfig
 from dllm_rl.config.options import (
+    AdvantageOptions,
     GroupZOptions,
     MathRewardOptions,
     NoOptions,
@@ -26,6 +25,7 @@ from dllm_rl.config.options import (
     TraceViewOptions,
 )
 from dllm_rl.config.prompt import PromptConfig
+from dllm_rl.config.run import RunConfig
 
 
 class RolloutConfig(Options):
@@ -34,6 +34,12 @@ class RolloutConfig(Options):
     num_task_per_step: int = Field(64, ge=1, description="Tasks per step.")
     num_response_per_task: int = Field(16, ge=1, description="Responses per task, which form a group.")
     decoding: DecodingConfig = Field(DecodingConfig(), description="How rollouts are decoded.")
+    truncated: Literal["wrong", "keep", "drop"] = Field(
+        "wrong", description="What an answer that reached the length limit counts as: wrong, what the reward says, or "
+        "nothing, as if it had not been drawn.")
+    truncated_margin: int = Field(
+        0, ge=0, description="An answer within so many tokens of max_gen_length counts as truncated; 0 = only one that "
+        "was cut (upstream: 5).")
 
 
 class HeldOutConfig(Options):
@@ -43,6 +49,7 @@ class HeldOutConfig(Options):
     decoding: DecodingConfig = Field(DecodingConfig(), description="How answers are decoded.")
     num_samples: int = Field(1, ge=1, description="Responses per task.")
     every: int = Field(10, ge=1, description="Evaluate every so many steps; also before the first and after the last.")
+    log_samples: int = Field(4, ge=0, description="Answers of each evaluation written to samples.jsonl.")
 
 
 class FilterConfig(Options):
@@ -58,11 +65,9 @@ class FilterConfig(Options):
         return self
 
 
-class RlConfig(ModelCommandConfig):
+class RlConfig(RunConfig):
     """Reinforce a model on tasks. A method is a choice of views, advantage, policy loss and KL term."""
 
-    compat: Literal["upstream"] | None = Field(
-        None, description="Preset of options that reproduce the original's computations; no code reads it.")
     tasks: TaskChoice = Field(description="The training tasks.")
     evaluation: HeldOutConfig = Field(description="The held-out tasks.")
     prompt: PromptConfig = Field(PromptConfig(), description="How tasks become prompts.")
@@ -75,10 +80,18 @@ class RlConfig(ModelCommandConfig):
     beta: float = Field(0.01, ge=0, description="Factor of the KL term; 0 leaves it out.")
     reduction: ReductionOptions = Field(ReductionOptions(), description="How target losses become one loss.")
     filter: FilterConfig | None = Field(None, description="Band of pass rates trained on; every group if not given.")
-    optimizer: OptimizerConfig = Field(OptimizerConfig(), description="The optimiser.")
-    max_tokens_per_micro_batch: int = Field(4096, ge=1, description="Token budget of one forward and backward pass.")
     updates_per_step: int = Field(1, ge=1, description="Updates on one step's rollouts, each on its share of them.")
     num_train_epochs: int = Field(1, ge=1, description="Passes over one step's rollouts.")
-    max_steps: int = Field(100, ge=1, description="Steps of rollouts and updates.")
-    seed: int = Field(0, ge=0, description="Seed of task order, rollouts and masks.")
+    reward_time_limit: float = Field(
+        600.0, gt=0, description="Seconds after which a call of the user's own reward counts as hanging.")
     run_dir: str = Field("runs/rl", description="Folder of the run, relative to the working directory.")
+    probe: int | None = Field(
+        None, ge=1, description="Only print a step's figures for the start model, on so many tasks; nothing is trained.")
+
+    @model_validator(mode="after")
+    def _groups_are_large_enough(self) -> "RlConfig":
+        options, given = self.advantage.options, self.rollout.num_response_per_task
+        if isinstance(options, AdvantageOptions) and given < options.min_group_size:
+            raise ValueError(f"rollout.num_response_per_task is {given}; advantage {self.advantage.name!r} compares the "
+                             f"responses of one task and needs {options.min_group_size} or more")
+        return self

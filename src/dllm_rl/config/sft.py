@@ -1,21 +1,17 @@
 """Options of ``dllm-rl sft``."""
 
-from typing import Literal
-
 from pydantic import Field, model_validator
 
 from dllm_rl.config.choice import Choice, TaskChoice, ViewChoice
-from dllm_rl.config.command import ModelCommandConfig
 from dllm_rl.config.optimizer import OptimizerConfig
 from dllm_rl.config.options import BlockViewOptions, ReductionOptions
 from dllm_rl.config.prompt import PromptConfig
+from dllm_rl.config.run import RunConfig
 
 
-class SftConfig(ModelCommandConfig):
+class SftConfig(RunConfig):
     """Fine-tune a model on prompts and responses."""
 
-    compat: Literal["upstream"] | None = Field(
-        None, description="Preset of options that reproduce the original's computations; no code reads it.")
     tasks: TaskChoice | None = Field(None, description="Tasks whose gold answers are the responses.")
     data: str | None = Field(
         None, description="JSON or JSON lines of {prompt, response, step_map?}, relative to the configuration file.")
@@ -27,13 +23,17 @@ class SftConfig(ModelCommandConfig):
     optimizer: OptimizerConfig = Field(
         OptimizerConfig(learning_rate=1e-5), description="The optimiser.")
     batch_size: int = Field(64, ge=1, description="Samples per update.")
-    max_tokens_per_micro_batch: int = Field(4096, ge=1, description="Token budget of one forward and backward pass.")
-    max_steps: int = Field(100, ge=1, description="Updates; the data is reshuffled after each pass over it.")
-    seed: int = Field(0, ge=0, description="Seed of order and masks.")
     run_dir: str = Field("runs/sft", description="Folder of the run, relative to the working directory.")
 
     @model_validator(mode="after")
     def _one_source(self) -> "SftConfig":
         if (self.tasks is None) == (self.data is None):
             raise ValueError("give either tasks or data, not both and not neither")
+        return self
+
+    @model_validator(mode="after")
+    def _divisor_is_known(self) -> "SftConfig":
+        if self.reduction.divisor == "max_gen_length":
+            raise ValueError("reduction.divisor max_gen_length is a limit of rollouts, and fine-tuning has none; "
+                             "use answer_tokens, padded_length, targets or tokens")
         return self

@@ -101,12 +101,24 @@ def encode_prompt(lm: LanguageModel, prompt: str | Sequence[int]) -> list[int]:
     return ids
 
 
-def _check_length(lm: LanguageModel, prompt_ids: list[int], max_new: int, block_size: int) -> None:
+def length_problem(lm: LanguageModel, prompt_ids: Sequence[int], max_new: int, block_size: int) -> str | None:
+    """Why a prompt does not fit into the model's positions together with the longest response, if it does not.
+
+    Args:
+        lm: the model.
+        prompt_ids: P token ids.
+        max_new: largest number of response tokens.
+        block_size: of decoding; the last block counts in full.
+
+    Returns:
+        a sentence with the numbers and the remedy, or ``None`` if it fits.
+    """
     limit = int(lm.backbone.config.max_position_embeddings)
     needed = -(-(len(prompt_ids) + max_new) // block_size) * block_size
-    if needed > limit:
-        raise ValueError(f"a prompt of {len(prompt_ids)} tokens and max_gen_length {max_new} reach position {needed} "
-                         f"in blocks of {block_size}, the model has {limit}; shorten the prompt or max_gen_length")
+    if needed <= limit:
+        return None
+    return (f"a prompt of {len(prompt_ids)} tokens and max_gen_length {max_new} reach position {needed} "
+            f"in blocks of {block_size}, the model has {limit}; shorten the prompt or max_gen_length")
 
 
 def _check_seeds(seeds: Sequence[Sequence[int]], num_prompts: int, num_samples: int) -> None:
@@ -142,8 +154,9 @@ def prepare_requests(lm: LanguageModel, prompts: Sequence[str | list[int]], conf
         raise ValueError(f"num_samples {num_samples} is not allowed; give 1 or more")
     block_size, stop_ids = resolve_block_size(lm, config), resolve_stop_ids(lm, config)
     encoded = [encode_prompt(lm, prompt) for prompt in prompts]
-    for ids in encoded:
-        _check_length(lm, ids, config.max_gen_length, block_size)
+    problems = [length_problem(lm, ids, config.max_gen_length, block_size) for ids in encoded]
+    for problem in filter(None, problems):
+        raise ValueError(problem)
     if seeds is None:
         seeds = request_seeds(config.seed, encoded, num_samples)
     _check_seeds(seeds, len(encoded), num_samples)

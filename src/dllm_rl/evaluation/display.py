@@ -10,10 +10,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 class Bar:
     """One progress bar; ``advance`` it and set what stands beside it."""
 
-    def __init__(self, progress: Progress, description: str, total: int) -> None:
-        """Show a bar of ``total`` steps."""
+    def __init__(self, progress: Progress, description: str, total: int, done: int) -> None:
+        """Show a bar of ``total`` steps, ``done`` of which an earlier process made."""
         self._progress = progress
-        self._task = progress.add_task(description, total=total, note="")
+        self._task = progress.add_task(description, total=total, completed=done, note="")
 
     def advance(self, steps: int = 1, note: str | None = None) -> None:
         """Move on by ``steps``; ``note`` replaces the text behind the bar."""
@@ -34,9 +34,9 @@ class Display:
         self._console.print(text, markup=False)
 
     @contextmanager
-    def bar(self, description: str, total: int) -> Iterator[Bar]:
-        """A bar that lives as long as the context; only one at a time."""
+    def bar(self, description: str, total: int, done: int = 0) -> Iterator[Bar]:
+        """A bar that lives as long as the context, ``done`` of ``total`` steps full at first; only one at a time."""
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
                    TimeRemainingColumn(), TextColumn("{task.fields[note]}"))
         with Progress(*columns, console=self._console, redirect_stdout=False, redirect_stderr=False) as progress:
-            yield Bar(progress, description, total)
+            yield Bar(progress, description, total, done)

@@ -17,7 +17,8 @@ PROMPTS_PER_CALL = 64
 """Prompts decoded between two movements of the progress bar."""
 
 
-def _questions(config: GenerateConfig, folder: Path) -> list[Task]:
+def read_questions(config: GenerateConfig, folder: Path) -> list[Task]:
+    """Every question of a configuration as a task; ``ValueError`` if its file is absent."""
     lines = list(config.prompts)
     if config.prompts_file is not None:
         file = folder / config.prompts_file
@@ -46,7 +47,7 @@ def run_generate(config: GenerateConfig, folder: Path, display: Display) -> list
     Raises:
         ValueError: anything the user can mend: paths, prompts, settings.
     """
-    tasks = _questions(config, folder)
+    tasks = read_questions(config, folder)
     lm = load_configured(config.model)
     decoder = LocalDecoder(lm)
     prompts = [render_prompt(task, lm.family.prompts, config.prompt.template, config.prompt.think) for task in tasks]

@@ -1,11 +1,21 @@
 """A model from the options that name it."""
 
+from typing import Any
+
 from dllm_rl.config.model import ModelConfig
-from dllm_rl.families import LanguageModel, load_model
+from dllm_rl.families import LanguageModel, load_model, outline_model
 
 
 def load_configured(config: ModelConfig) -> LanguageModel:
     """The checkpoint with the overrides of the configuration."""
-    return load_model(config.path, config.device, config.dtype, mask_token_id=config.mask_token_id,
-                      pad_token_id=config.pad_token_id, eos_token_id=config.eos_token_id,
-                      block_size=config.block_size)
+    return load_model(config.path, config.device, config.dtype, **_overrides(config))
+
+
+def outline_configured(config: ModelConfig) -> LanguageModel:
+    """The same without weights; see ``outline_model``."""
+    return outline_model(config.path, config.dtype, **_overrides(config))
+
+
+def _overrides(config: ModelConfig) -> dict[str, Any]:
+    return {"mask_token_id": config.mask_token_id, "pad_token_id": config.pad_token_id,
+            "eos_token_id": config.eos_token_id, "block_size": config.block_size}

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import (
@@ -24,6 +25,7 @@ from transformers import (
 from transformers.utils import logging
 
 from dllm_rl.attention import AttentionContext
+from dllm_rl.families.family import Family
 
 ATTENTION = "dllm_rl"
 """Name our attention function is registered under."""
@@ -41,14 +43,27 @@ def _attention(module: nn.Module, query: Tensor, key: Tensor, value: Tensor, att
 AttentionInterface.register(ATTENTION, _attention)
 
 
-def backbone_config(backbone: str, published: Mapping[str, Any]) -> PreTrainedConfig:
+def backbone_config(family: Family, published: Mapping[str, Any]) -> PreTrainedConfig:
     """The stock config of a published ``config.json``.
 
     The pad id stays out: with it a stock embedding would give the pad row no gradient (SPEC 13, pad row).
+
+    Raises:
+        ValueError: a setting that the stock model does not compute.
     """
-    keys = {key: value for key, value in published.items()
-            if key not in _NOT_BACKBONE and not (key == "rope_scaling" and value is None)}
-    return AutoConfig.for_model(backbone, use_cache=False, pad_token_id=None, **keys)
+    for key, allowed in family.required.items():
+        if key in published and published[key] not in allowed:
+            raise ValueError(f"config.json has {key} {published[key]!r}, which family {family.name!r} does not compute "
+                             f"(allowed: {', '.join(map(repr, allowed))})")
+    if family.config_names:
+        keys = {own: published[key] for key, own in family.config_names.items() if key in published}
+    else:
+        keys = {key: value for key, value in published.items()
+                if key not in _NOT_BACKBONE and not (key == "rope_scaling" and value is None)}
+    try:
+        return AutoConfig.for_model(family.backbone, use_cache=False, pad_token_id=None, **keys)
+    except StrictDataclassError as error:
+        raise ValueError(f"config.json contradicts itself: {' '.join(str(error).split())}") from error
 
 
 def create_backbone(config: PreTrainedConfig, dtype: torch.dtype) -> PreTrainedModel:
@@ -58,8 +73,9 @@ def create_backbone(config: PreTrainedConfig, dtype: torch.dtype) -> PreTrainedM
     return model
 
 
-def read_backbone(folder: Path, config: PreTrainedConfig, dtype: torch.dtype) -> PreTrainedModel:
-    """A backbone with the weights of ``folder``.
+def read_backbone(folder: Path, config: PreTrainedConfig, dtype: torch.dtype,
+                  weight_names: Mapping[str, str]) -> PreTrainedModel:
+    """A backbone with the weights of ``folder``, whose names are mapped by ``weight_names``, here and when it is saved.
 
     Raises:
         ValueError: the weights are absent, damaged, or do not fit the config; names the file or the tensors.
@@ -68,7 +84,8 @@ def read_backbone(folder: Path, config: PreTrainedConfig, dtype: torch.dtype) ->
         raise ValueError(f"{folder} holds no *.safetensors weights; is the download or the save complete?")
     try:
         loaded: Any = AutoModelForCausalLM.from_pretrained(
-            folder, config=config, dtype=dtype, local_files_only=True, output_loading_info=True)
+            folder, config=config, dtype=dtype, key_mapping=dict(weight_names) or None, local_files_only=True,
+            output_loading_info=True)
     except (SafetensorError, OSError, RuntimeError) as error:
         raise ValueError(f"the weights in {folder} cannot be read ({error}); the files may be half-written: "
                          "copy or download the checkpoint again") from error
@@ -81,9 +98,10 @@ def read_backbone(folder: Path, config: PreTrainedConfig, dtype: torch.dtype) ->
     return model
 
 
-def write_backbone(model: PreTrainedModel, folder: Path) -> None:
-    """Write the weights, in shards of at most 5 GB, under the published names; no config."""
-    model.save_pretrained(folder, max_shard_size="5GB")
+def write_backbone(model: PreTrainedModel, folder: Path, dtype: torch.dtype) -> None:
+    """Write the weights as ``dtype``, in shards of at most 5 GB, under the published names; no config."""
+    cast = None if dtype == model.dtype else {name: tensor.to(dtype) for name, tensor in model.state_dict().items()}
+    model.save_pretrained(folder, max_shard_size="5GB", state_dict=cast)
     for extra in ("config.json", "generation_config.json"):
         (folder / extra).unlink(missing_ok=True)
 
@@ -122,6 +140,31 @@ def hidden_states(model: PreTrainedModel, input_ids: Tensor, position_ids: Tenso
     inner = model.get_decoder()
     return inner(input_ids=input_ids, position_ids=position_ids, use_cache=False,
                  attention_context=attention).last_hidden_state
+
+
+class RouterRecorder:
+    """While the context lasts, keeps what the routers of a mixture of experts say.
+
+    ``logits`` holds per sparse layer and pass (B * N, E) router logits before the softmax, for E experts; it stays empty
+    for a dense model.
+    """
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        """Record the routers of ``model``."""
+        self._routers = [module for name, module in model.named_modules() if name.endswith(".mlp.gate")]
+        self._hooks: list[Any] = []
+        self.logits: list[Tensor] = []
+
+    def __enter__(self) -> "RouterRecorder":
+        self._hooks = [router.register_forward_hook(self._keep) for router in self._routers]
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for hook in self._hooks:
+            hook.remove()
+
+    def _keep(self, module: nn.Module, given: object, result: tuple[Tensor, ...]) -> None:
+        self.logits.append(result[0].detach())
 
 
 def silence_loading_bars() -> None:

@@ -1,7 +1,7 @@
 """What distinguishes one line of checkpoints from another, as data."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 
@@ -20,6 +20,11 @@ class Family:
         stop_tokens: texts of turn-end tokens that stop a response beside eos.
         prompts: prompt formats by kind of task, with the marker ``{problem}``.
         published_config: ``config.json`` keys of a checkpoint made by us that the backbone's own config lacks.
+        required: ``config.json`` keys that the backbone computes for these values only; a checkpoint with another value
+            is refused. A key that a checkpoint lacks has one of them.
+        config_names: published ``config.json`` key to that of the backbone's config, for settings that are called
+            otherwise; if there are any, the backbone takes no other key.
+        weight_names: patterns (regular expressions) of published weight names to the backbone's, in order.
     """
 
     name: str
@@ -32,3 +37,6 @@ class Family:
     stop_tokens: tuple[str, ...]
     prompts: Mapping[str, str]
     published_config: Mapping[str, object]
+    required: Mapping[str, tuple[object, ...]] = field(default_factory=dict)
+    config_names: Mapping[str, str] = field(default_factory=dict)
+    weight_names: Mapping[str, str] = field(default_factory=dict)

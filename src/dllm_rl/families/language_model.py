@@ -112,17 +112,20 @@ class LanguageModel:
                 (1 = causal). Blocks count from the first real token.
 
         Returns:
-            (B, L, V) fp32; ``logits[:, i]`` predicts token i, the family's shift applied. Undefined at pads.
+            (B, L, V) fp32; ``logits[:, i]`` predicts token i, the family's shift applied; a first real token without a
+            token before it takes its own logits. Undefined at pads.
 
         Raises:
             ValueError: shapes differ, ids are outside the vocabulary, or the block size is below 1.
         """
         self._check_input(input_ids, attention_mask)
         real = torch.ones_like(input_ids) if attention_mask is None else attention_mask
-        layout = self._row_layout(real.to(self.device).bool(), block_size)
+        real = real.to(self.device).bool()
+        layout = self.row_layout(real, block_size)
         hidden = self.hidden(input_ids.to(self.device), layout.position, attention_for(layout))
-        shift = self.family.logit_shift
-        return self.head(torch.cat([hidden[:, :shift], hidden[:, :hidden.shape[1] - shift]], dim=1))
+        place = torch.arange(real.shape[1], device=self.device)
+        source = torch.maximum(place - self.family.logit_shift, real.long().argmax(1, keepdim=True))
+        return self.head(hidden.gather(1, source[..., None].expand_as(hidden)))
 
     def _check_input(self, input_ids: Tensor, attention_mask: Tensor | None) -> None:
         if input_ids.dim() != 2 or input_ids.numel() == 0:
@@ -134,7 +137,8 @@ class LanguageModel:
         if low < 0 or high >= self.vocab_size:
             raise ValueError(f"input_ids span {low}..{high}, the vocabulary is 0..{self.vocab_size - 1}")
 
-    def _row_layout(self, real: Tensor, block_size: int | Literal["full"] | None) -> Layout:
+    def row_layout(self, real: Tensor, block_size: int | Literal["full"] | None = None) -> Layout:
+        """(B, L) layout of whole sequences, from what is a real token, (B, L) bool, and the blocks as in ``logits``."""
         size = self.block_size if block_size is None else block_size
         if isinstance(size, int) and size < 1:
             raise ValueError(f"block_size {size} is not allowed; give 1 (causal) or more, or \"full\"")
@@ -144,22 +148,27 @@ class LanguageModel:
         return Layout(position=position, doc=torch.where(real, 0, count), parent=torch.full_like(position, NO_PARENT),
                       view=torch.zeros_like(position), block=torch.where(real, block, 0))
 
-    def published_config(self) -> dict[str, Any]:
+    def published_config(self, dtype: torch.dtype | None = None) -> dict[str, Any]:
         """``config.json`` as upstream's loaders read it: the source's own keys, and what this model changed of them.
 
         A model made here gets the backbone's settings under transformers-4 names (``rope_theta``, ``torch_dtype``).
         ``auto_map`` stays only if the source brought the modelling files it points to.
         """
-        made_here = {} if self.source else {key: value for key, value in backbone_settings(self.backbone).items()
+        is_complete = self.source is not None or bool(self.family.config_names)
+        made_here = {} if is_complete else {key: value for key, value in backbone_settings(self.backbone).items()
                                             if key not in self.published}
         ids = {"mask_token_id": self.mask_token_id, "eos_token_id": self.eos_token_id, "block_size": self.block_size,
                "pad_token_id": None if self.source else self.pad_token_id}
-        config = {**made_here, **self.published, "torch_dtype": str(self.dtype).removeprefix("torch."),
+        config = {**made_here, **self.published, "torch_dtype": str(dtype or self.dtype).removeprefix("torch."),
                   **{key: value for key, value in ids.items() if value is not None}}
         if not modelling_files(self.source):
             config.pop("auto_map", None)
         return config
 
-    def save(self, path: str | Path) -> None:
-        """Write the checkpoint in the published format; see ``families.saving.save_checkpoint``."""
-        save_checkpoint(path, self.backbone, self.published_config(), self.tokenizer, self.source)
+    def save(self, path: str | Path, dtype: torch.dtype | None = None) -> None:
+        """Write the checkpoint in the published format, weights as they are or cast to ``dtype``.
+
+        Errors as in ``families.saving.save_checkpoint``.
+        """
+        save_checkpoint(path, self.backbone, self.published_config(dtype), self.tokenizer, self.source,
+                        dtype or self.dtype)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -103,23 +104,41 @@ def load_model(path: str | Path, device: str | torch.device = "cpu", dtype: str 
     Raises:
         ValueError: an unknown family, an autoregressive model, damaged files, no mask token, no or a wrong block size.
     """
+    lm = _described(path, dtype, (mask_token_id, pad_token_id, eos_token_id), block_size)
+    assert lm.source is not None      # a described checkpoint stands in a folder
+    backbone: Any = read_backbone(lm.source, lm.backbone.config, _DTYPES[dtype], lm.family.weight_names)
+    return replace(lm, backbone=backbone.to(device).eval())
+
+
+def outline_model(path: str | Path, dtype: str = "float32", *, mask_token_id: int | None = None,
+                  pad_token_id: int | None = None, eos_token_id: int | None = None,
+                  block_size: int | None = None) -> LanguageModel:
+    """A published checkpoint without its weights, which need not be there: its backbone is on torch's meta device.
+
+    Parameters have shapes but no numbers, so counts are exact, and whatever needs a model but not its weights (prompts,
+    stop tokens, views, packs) can be asked as it stands. Arguments and errors as in ``load_model``.
+    """
+    return _described(path, dtype, (mask_token_id, pad_token_id, eos_token_id), block_size)
+
+
+def _described(path: str | Path, dtype: str, given_ids: tuple[int | None, int | None, int | None],
+               block_size: int | None) -> LanguageModel:
     if dtype not in _DTYPES:
         raise ValueError(f"dtype {dtype!r} is not supported; use one of {', '.join(_DTYPES)}")
     folder = resolve_folder(path)
     published = read_published_config(folder)
     family = family_of(published)
-    config = backbone_config(family.backbone, published)
+    config = backbone_config(family, published)
     tokenizer = read_tokenizer(folder, config)
-    ids = {kind: _special_id(kind, given, published, tokenizer, family)
-           for kind, given in (("mask", mask_token_id), ("pad", pad_token_id), ("eos", eos_token_id))}
-    if ids["mask"] is None:
+    mask, pad, eos = (_special_id(kind, given, published, tokenizer, family)
+                      for kind, given in zip(("mask", "pad", "eos"), given_ids, strict=True))
+    if mask is None:
         raise ValueError(f"{folder} states no mask token: config.json has no mask_token_id and the tokenizer no "
                          f"{family.mask_token!r}; pass mask_token_id=...")
     size = _block_size(family, published.get("block_size") if block_size is None else block_size, folder)
-    backbone: Any = read_backbone(folder, config, _DTYPES[dtype])
-    backbone.to(device).eval()
-    return LanguageModel(family, backbone, tokenizer, ids["mask"], ids["eos"] if ids["pad"] is None else ids["pad"],
-                         ids["eos"], size, published, folder)
+    with torch.device("meta"):
+        backbone = create_backbone(config, _DTYPES[dtype])
+    return LanguageModel(family, backbone, tokenizer, mask, eos if pad is None else pad, eos, size, published, folder)
 
 
 def _block_size(family: Family, size: int | None, folder: Path) -> int | None:
@@ -149,6 +168,6 @@ def create_model(family_name: str, sizes: Mapping[str, Any], tokenizer: PreTrain
     published = {**family.published_config, **sizes}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        backbone = create_backbone(backbone_config(family.backbone, published), torch.float32).eval()
+        backbone = create_backbone(backbone_config(family, published), torch.float32).eval()
     return LanguageModel(family, backbone, tokenizer, special_ids["mask"], special_ids["pad"], special_ids["eos"],
                          _block_size(family, block_size, Path(family_name)), published)

@@ -1,16 +1,16 @@
 """Checkpoints out, in the published format: all of a checkpoint or, on an error, nothing."""
 
 import json
-import os
 import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from dllm_rl.families.backbone import write_backbone, write_tokenizer
+from dllm_rl.records.atomic import atomic_folder
 
 _WEIGHT_FILES = (".safetensors", ".bin", ".index.json", ".pt")
 
@@ -32,7 +32,7 @@ def _write_companions(tokenizer: PreTrainedTokenizerBase | None, source: Path | 
 
 
 def save_checkpoint(path: str | Path, backbone: PreTrainedModel, config: Mapping[str, Any],
-                    tokenizer: PreTrainedTokenizerBase | None, source: Path | None) -> None:
+                    tokenizer: PreTrainedTokenizerBase | None, source: Path | None, dtype: torch.dtype) -> None:
     """Write weights, config, tokenizer and modelling files so that upstream's loaders read them.
 
     The files are written beside ``path`` and moved into place at the end. An existing checkpoint there is replaced.
@@ -43,6 +43,7 @@ def save_checkpoint(path: str | Path, backbone: PreTrainedModel, config: Mapping
         config: content of ``config.json``.
         tokenizer: written where there is no ``source``.
         source: folder whose tokenizer and modelling files are copied.
+        dtype: what the weights are stored in.
 
     Raises:
         OSError: the disk is full or the folder cannot be written; what stood at ``path`` is untouched.
@@ -51,22 +52,7 @@ def save_checkpoint(path: str | Path, backbone: PreTrainedModel, config: Mapping
     target = Path(path)
     if target.exists() and not (target / "config.json").is_file() and (target.is_file() or any(target.iterdir())):
         raise ValueError(f"{target} exists and is no checkpoint; give a new folder")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
-    try:
-        write_backbone(backbone, staging)
+    with atomic_folder(target) as staging:
+        write_backbone(backbone, staging, dtype)
         _write_companions(tokenizer, source, staging)
         (staging / "config.json").write_text(json.dumps(config, indent=2) + "\n")
-        _replace(staging, target)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
-
-
-def _replace(staging: Path, target: Path) -> None:
-    """Move a finished folder into place; the old one is set aside first and removed last."""
-    os.chmod(staging, 0o755)
-    aside = staging.with_name(staging.name + "-old")
-    if target.exists():
-        os.rename(target, aside)
-    os.rename(staging, target)
-    shutil.rmtree(aside, ignore_errors=True)

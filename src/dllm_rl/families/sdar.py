@@ -25,4 +25,5 @@ SDAR = Family(
         "use_sliding_window": False,
         "use_cache": False,
     },
+    required={"use_sliding_window": (False,), "attention_bias": (False,), "hidden_act": ("silu",)},
 )

@@ -26,7 +26,7 @@ def pack_states(lm: LanguageModel, pack: Pack) -> Tensor:
 
 
 def pack_log_probs(lm: LanguageModel, pack: Pack, labels: Tensor, distribution: LogProbs = raw_log_probs) -> Tensor:
-    """(M,) fp32 log-probabilities of ``labels`` (M,) at a pack's targets, differentiable."""
+    """(M,) fp32 log-probabilities of ``labels`` (M,) at a pack's targets, differentiable; (M, k) where that is given."""
     return chunked_log_probs(pack_states(lm, pack), labels.to(lm.device), lm.head, lm.vocab_size, distribution)
 
 

@@ -1,11 +1,12 @@
-"""What a trainer logs about its importance ratios."""
+"""What a trainer logs about an update."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import torch
+from torch import Tensor
 
-from dllm_rl.config.options import TokenClipOptions
-from dllm_rl.objectives.policy_losses import importance_ratio, surrogates
+from dllm_rl.objectives.kl import k3
 from dllm_rl.records import TargetBatch
 
 
@@ -14,9 +15,10 @@ class RatioStatistics:
     """Figures of one batch of targets.
 
     Attributes:
-        clip_fraction: share of targets whose clipped surrogate is the smaller one, so that they pull no more.
-        ratio_min, ratio_max: extremes of the importance ratio.
-        approx_kl: mean of ``r - 1 - log r``, an estimate of KL(old || new) in nats on tokens the old policy drew.
+        clip_fraction: share of the targets with an advantage whose policy loss has no gradient left, whatever took it.
+        ratio_min, ratio_max: extremes of the importance ratio, not clamped.
+        approx_kl: mean of ``r - 1 - log r`` with ``r`` = new / old, an estimate of KL(old || new) in nats on tokens the
+            old policy drew.
 
     Example: ``RatioStatistics(clip_fraction=0.25, ratio_min=0.8, ratio_max=1.3, approx_kl=0.01)``
     """
@@ -27,13 +29,27 @@ class RatioStatistics:
     approx_kl: float
 
 
-@torch.no_grad()
-def ratio_statistics(batch: TargetBatch, options: TokenClipOptions) -> RatioStatistics:
-    """Statistics of the ratios of a batch; those of ratios of 1 if it has no targets. Reads the device."""
+def ratio_statistics(batch: TargetBatch, policy_loss: Callable[[TargetBatch], Tensor]) -> RatioStatistics:
+    """Statistics of the ratios of a batch under a policy loss; those of ratios of 1 if it has no targets.
+
+    Args:
+        batch: T targets; gradients through ``logps`` are not followed further.
+        policy_loss: batch to (T,) items.
+    """
     if not len(batch.logps):
         return RatioStatistics(clip_fraction=0.0, ratio_min=1.0, ratio_max=1.0, approx_kl=0.0)
-    ratio = importance_ratio(batch, options)
-    plain, clipped = surrogates(batch, options)
-    figures = torch.stack([(clipped < plain).to(torch.float32).mean(), ratio.min(), ratio.max(),
-                           (ratio - 1 - ratio.log()).mean()])
+    log_ratio = (batch.logps - batch.old_logps).detach()
+    swapped = replace(batch, logps=batch.old_logps, old_logps=batch.logps.detach())
+    figures = torch.stack([_dead_share(batch, policy_loss), log_ratio.min().exp(), log_ratio.max().exp(),
+                           k3(swapped).mean()])
     return RatioStatistics(*figures.tolist())
+
+
+def _dead_share(batch: TargetBatch, policy_loss: Callable[[TargetBatch], Tensor]) -> Tensor:
+    """Share of the targets with an advantage that have no gradient."""
+    with torch.enable_grad():
+        leaf = batch.logps.detach().requires_grad_()
+        items = policy_loss(replace(batch, logps=leaf))
+        (gradient,) = torch.autograd.grad(items.sum(), leaf)
+    counted = batch.advantages != 0
+    return ((gradient == 0) & counted).sum() / counted.sum().clamp(min=1)

@@ -10,18 +10,6 @@ from dllm_rl.config.options import TokenClipOptions
 from dllm_rl.records import TargetBatch
 
 
-def importance_ratio(batch: TargetBatch, options: TokenClipOptions) -> Tensor:
-    """(T,) ``exp`` of the clamped log-ratio of current to old probability; gradients flow through ``logps``."""
-    return (batch.logps - batch.old_logps).clamp(-options.max_log_ratio, options.max_log_ratio).exp()
-
-
-def surrogates(batch: TargetBatch, options: TokenClipOptions) -> tuple[Tensor, Tensor]:
-    """(T,) ratio times advantage, and the same with the ratio clipped to [1 - eps, 1 + eps_high]."""
-    ratio = importance_ratio(batch, options)
-    upper = options.eps if options.eps_high is None else options.eps_high
-    return ratio * batch.advantages, ratio.clamp(1 - options.eps, 1 + upper) * batch.advantages
-
-
 def token_clip(batch: TargetBatch, options: TokenClipOptions) -> Tensor:
     """Clipped surrogate of each target, ``-min(r A, clip(r, 1 - eps, 1 + eps_high) A)`` (SPEC 2.6; PPO).
 
@@ -32,5 +20,6 @@ def token_clip(batch: TargetBatch, options: TokenClipOptions) -> Tensor:
     Returns:
         (T,) float32 items; the loss is ``sum(scale * item)``.
     """
-    plain, clipped = surrogates(batch, options)
-    return -torch.minimum(plain, clipped)
+    ratio = (batch.logps - batch.old_logps).clamp(-options.max_log_ratio, options.max_log_ratio).exp()
+    upper = options.eps if options.eps_high is None else options.eps_high
+    return -torch.minimum(ratio * batch.advantages, ratio.clamp(1 - options.eps, 1 + upper) * batch.advantages)

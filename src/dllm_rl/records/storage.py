@@ -1,8 +1,6 @@
 """Records in and out of Parquet files, one record a row, with a schema version in the file's metadata."""
 
 import json
-import os
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -14,6 +12,7 @@ import torch
 from torch import Tensor
 
 from dllm_rl.config.decoding import RecordedDecoding
+from dllm_rl.records.atomic import atomic_file
 from dllm_rl.records.layout import Layout
 from dllm_rl.records.rollout import Rollout, Scored
 from dllm_rl.records.sample import Sample
@@ -107,15 +106,8 @@ def write_records(path: str | Path, records: Sequence[Record]) -> None:
     kind = kinds.pop()
     meta = {_KEY: json.dumps({"schema_version": SCHEMA_VERSION, "record": kind.__name__}).encode()}
     table = pa.Table.from_pylist([_encode(record) for record in records], schema=pa.schema(_fields(kind), meta))
-    target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, staging = tempfile.mkstemp(prefix=f".{target.name}-", dir=target.parent)
-    os.close(handle)
-    try:
+    with atomic_file(Path(path)) as staging:
         pq.write_table(table, staging)
-        os.replace(staging, target)
-    finally:
-        Path(staging).unlink(missing_ok=True)
 
 
 def read_records(path: str | Path) -> list[Any]:

@@ -2,10 +2,10 @@
 
 from dllm_rl.config.options import MathRewardOptions
 from dllm_rl.records import Rollout, Scored, Task
+from dllm_rl.rewards.answers import found_answer, gold_answer
 from dllm_rl.rewards.contract import RewardFunction
 from dllm_rl.rewards.math_equality import default_verifier
 from dllm_rl.rewards.string_equality import string_equal
-from dllm_rl.tasks.extraction import last_boxed, response_text
 
 
 def math_reward(options: MathRewardOptions) -> RewardFunction:
@@ -21,8 +21,8 @@ def math_reward(options: MathRewardOptions) -> RewardFunction:
         the reward, which raises ``ValueError`` for a task without a gold answer.
     """
     def score(tasks: list[Task], rollouts: list[Rollout]) -> list[Scored]:
-        golds = [_gold(task) for task in tasks]
-        answers = [_answer(rollout, options) for rollout in rollouts]
+        golds = [gold_answer(task, "math") for task in tasks]
+        answers = [found_answer(rollout, options) for rollout in rollouts]
         pairs = [(gold, answer) for gold, answer in zip(golds, answers, strict=True) if answer is not None]
         by_string = {pair: string_equal(*pair) for pair in pairs}
         counted = by_string if options.route == "string" else _verified(pairs)
@@ -30,19 +30,6 @@ def math_reward(options: MathRewardOptions) -> RewardFunction:
                 for task, rollout, gold, answer in zip(tasks, rollouts, golds, answers, strict=True)]
 
     return score
-
-
-def _gold(task: Task) -> str:
-    if task.answer is None or not task.answer.strip():
-        raise ValueError(f"task {task.id!r} has no gold answer, which the math reward needs; give it one or choose "
-                         "another reward")
-    return task.answer
-
-
-def _answer(rollout: Rollout, options: MathRewardOptions) -> str | None:
-    text = rollout.text or ""
-    found = last_boxed(text) if options.answer == "boxed" else response_text(text, options.end_tokens)
-    return found.strip() or None if found is not None else None
 
 
 def _verified(pairs: list[tuple[str, str]]) -> dict[tuple[str, str], bool]:

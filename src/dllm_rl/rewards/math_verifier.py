@@ -54,6 +54,10 @@ class _Worker:
         """The reply that the selector announced; empty if the worker has ended."""
         return os.read(self.output, 64)
 
+    def end_code(self) -> int:
+        """The exit code of a worker that has closed its output; negative if a signal ended it."""
+        return self.process.wait(_START_SECONDS)
+
     def stop(self) -> None:
         """End the process and wait for it."""
         self.process.kill()
@@ -133,6 +137,10 @@ def _stop_all(workers: list[_Worker]) -> None:
         workers.pop().stop()
 
 
+MAX_KILLED = 4
+"""Workers of one batch that may be killed before they are ready (out of memory, say) until that counts as a failure."""
+
+
 class _Batch:
     """The pairs of one call on their way through the workers."""
 
@@ -142,6 +150,7 @@ class _Batch:
         self.wall_seconds = wall_seconds
         self.waiting: deque[tuple[str, str]] = deque()
         self.verdicts: dict[tuple[str, str], bool] = {}
+        self.num_killed = 0
 
     def run(self, pairs: Sequence[tuple[str, str]]) -> dict[tuple[str, str], bool]:
         """The verdicts of all pairs."""
@@ -186,13 +195,22 @@ class _Batch:
     def _take(self, worker: _Worker) -> None:
         reply = worker.receive()
         if not worker.is_ready:
-            if not reply:
-                raise _start_error("ended at once")
-            worker.is_ready = True
+            if reply:
+                worker.is_ready = True
+            else:
+                self._replace_unready(worker)
             return
         self._settle(worker, reply.startswith(b"1"))
         if b"+" not in reply:
             self._drop(worker)
+
+    def _replace_unready(self, worker: _Worker) -> None:
+        """Drop a worker that was killed before it said that it is ready; one that ended by itself cannot start."""
+        code = worker.end_code()
+        self._drop(worker)
+        self.num_killed += 1
+        if code >= 0 or self.num_killed > MAX_KILLED:
+            raise _start_error("ended at once")
 
     def _settle(self, worker: _Worker, verdict: bool) -> None:
         assert worker.pair is not None

@@ -3,17 +3,18 @@
 import functools
 import inspect
 import math
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, SupportsFloat
 
 from dllm_rl.records import Rollout, Scored, Task
 from dllm_rl.rewards.contract import RewardFunction
+from dllm_rl.rewards.time_limit import TIME_LIMIT, CallError, call_each
 
 _Value = float | list[float] | dict[str, float]
 
 
-def user_reward(function: Callable[..., Any], name: str, options: Mapping[str, Any]) -> RewardFunction:
+def user_reward(function: Callable[..., Any], name: str, options: Mapping[str, Any],
+                time_limit: float = TIME_LIMIT) -> RewardFunction:
     """Wrap ``reward(task, rollout)`` or, for whole batches, ``reward(tasks, rollouts)``.
 
     A first parameter called ``tasks`` makes it the batch form, which gets two lists and returns one value per rollout.
@@ -25,10 +26,13 @@ def user_reward(function: Callable[..., Any], name: str, options: Mapping[str, A
         function: the user's function, or an object that can be called.
         name: what to call it in messages.
         options: further keyword arguments of the function.
+        time_limit: seconds that one call may take: one rollout, or one batch in the batch form.
 
     Returns:
-        the reward. It raises ``ValueError`` that names the task, and the line where the function failed, if the
-        function raises or returns anything else: no number, NaN, infinity, a list of another length.
+        the reward. It raises ``ValueError`` that names the task, and the line where the function failed or hangs, if
+        the function raises anything (``SystemExit`` too), takes too long or returns anything else: no number, NaN,
+        infinity, a list of another length. The function is called outside the main thread, where ``signal`` cannot be
+        used; call ``dllm_rl.rewards.math_equal`` in place of math-verify, which limits its time by signals.
 
     Raises:
         ValueError: the function cannot be called with two arguments and the options.
@@ -37,12 +41,15 @@ def user_reward(function: Callable[..., Any], name: str, options: Mapping[str, A
     call = functools.partial(function, **options)
 
     def score(tasks: list[Task], rollouts: list[Rollout]) -> list[Scored]:
+        subjects = [_named(tasks)] if is_batch else [repr(task.id) for task in tasks]
+        calls: list[tuple[Any, Any]] = [(tasks, rollouts)] if is_batch else list(zip(tasks, rollouts, strict=True))
+        try:
+            values = call_each(call, calls, time_limit)
+        except CallError as error:
+            raise ValueError(f"reward {name} {error.verb} on {subjects[error.number]}{error.place}") from error.__cause__
         if is_batch:
-            values = _called(call, name, _named(tasks), tasks, rollouts)
+            [values] = values
             _check_batch(values, name, len(rollouts))
-        else:
-            values = [_called(call, name, repr(task.id), task, rollout)
-                      for task, rollout in zip(tasks, rollouts, strict=True)]
         return [_scored(task, rollout, value, name)
                 for task, rollout, value in zip(tasks, rollouts, values, strict=True)]
 
@@ -63,15 +70,6 @@ def _takes_batches(function: Callable[..., Any], name: str, options: Mapping[str
 
 def _named(tasks: list[Task]) -> str:
     return f"{len(tasks)} tasks from {tasks[0].id!r} on" if tasks else "no tasks"
-
-
-def _called(call: functools.partial[Any], name: str, subject: str, *arguments: object) -> Any:  # noqa: ANN401
-    try:
-        return call(*arguments)
-    except Exception as error:
-        frames = traceback.extract_tb(error.__traceback__)[1:]
-        place = f" at {frames[-1].filename}, line {frames[-1].lineno}" if frames else ""
-        raise ValueError(f"reward {name} failed on {subject}{place}: {type(error).__name__}: {error}") from error
 
 
 def _check_batch(values: object, name: str, size: int) -> None:

@@ -4,13 +4,13 @@ Every choice is a hash, so a task depends on the options alone and is the same o
 ``train`` or ``test`` by a hash of its operands in ascending order: ``12+34`` and ``34+12`` are always on one side.
 """
 
-import hashlib
 from collections.abc import Iterator
 from itertools import islice, product
 from pathlib import Path
 
 from dllm_rl.config.options import ArithmeticTaskOptions
 from dllm_rl.records import Task
+from dllm_rl.tasks.hashing import hash_numbers
 
 _ENUMERABLE = 65536
 """Problem spaces up to this size are listed in full, so that all of a half can be asked for."""
@@ -43,7 +43,7 @@ def _listed(options: ArithmeticTaskOptions) -> Iterator[tuple[int, ...]]:
     """All problems of the split, sorted by a seeded hash."""
     every = product(range(options.max_operand + 1), repeat=options.num_operands)
     own = [operands for operands in every if _split(operands) == options.split]
-    return iter(sorted(own, key=lambda operands: (_hash(options.seed, *operands), operands)))
+    return iter(sorted(own, key=lambda operands: (hash_numbers(options.seed, *operands), operands)))
 
 
 def _drawn(options: ArithmeticTaskOptions) -> Iterator[tuple[int, ...]]:
@@ -52,7 +52,7 @@ def _drawn(options: ArithmeticTaskOptions) -> Iterator[tuple[int, ...]]:
     base = options.max_operand + 1
     draw = 0
     while True:
-        operands = tuple(_hash(options.seed, draw, place) % base for place in range(options.num_operands))
+        operands = tuple(hash_numbers(options.seed, draw, place) % base for place in range(options.num_operands))
         draw += 1
         if operands not in seen and _split(operands) == options.split:
             seen.add(operands)
@@ -60,12 +60,7 @@ def _drawn(options: ArithmeticTaskOptions) -> Iterator[tuple[int, ...]]:
 
 
 def _split(operands: tuple[int, ...]) -> str:
-    return ("train", "test")[_hash(*sorted(operands)) % 2]
-
-
-def _hash(*words: int) -> int:
-    text = ",".join(map(str, words)).encode()
-    return int.from_bytes(hashlib.blake2b(text, digest_size=16).digest(), "little")
+    return ("train", "test")[hash_numbers(*sorted(operands)) % 2]
 
 
 def _task(operands: tuple[int, ...], options: ArithmeticTaskOptions) -> Task:

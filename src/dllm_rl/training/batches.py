@@ -8,13 +8,12 @@ from dataclasses import replace
 
 from torch import Tensor
 
-from dllm_rl.config.options import ReductionOptions, TokenClipOptions
+from dllm_rl.config.options import ReductionOptions
 from dllm_rl.families import LanguageModel
-from dllm_rl.likelihood import build_packs
-from dllm_rl.objectives.diagnostics import ratio_statistics
+from dllm_rl.likelihood import Targets, build_packs
 from dllm_rl.objectives.reduction import BatchSizes, target_scale
 from dllm_rl.records import Rollout, Sample, TargetBatch, View
-from dllm_rl.training.updates import Items, TargetColumns, backward, evaluate_log_probs
+from dllm_rl.training.updates import Items, Scores, TargetColumns, backward, evaluate
 
 
 class UpdateBatch:
@@ -34,27 +33,32 @@ class UpdateBatch:
             max_tokens: budget of a pack.
         """
         self._lm = lm
-        self._packs, self._targets = build_packs(samples, views, lm.mask_token_id, lm.block_size, max_tokens)
-        targets = self._targets
-        scale = target_scale(reduction, targets.row, targets.weight, sizes)
-        self._columns = TargetColumns(None, advantages[targets.response], scale)
+        self._packs, self.targets = build_packs(samples, views, lm.mask_token_id, lm.block_size, max_tokens)
+        scale = target_scale(reduction, self.targets.row, self.targets.weight, sizes)
+        self._columns = TargetColumns(None, advantages[self.targets.response], scale)
         self.num_tokens = sum(len(pack.ids) for pack in self._packs)
+        self.samples, self.views = list(samples), list(views)
 
-    @property
-    def num_targets(self) -> int:
-        """M, targets of all views."""
-        return len(self._targets.labels)
+    targets: Targets
+    """Every target of the batch, in the flat order."""
 
-    def remember_old(self) -> None:
-        """Fix the old log-probabilities: those under the present weights."""
-        self._columns = replace(self._columns, old_logps=evaluate_log_probs(self._lm, self._packs, self._targets))
+    def evaluate(self) -> Scores:
+        """Log-probabilities and entropies at all targets under the present weights."""
+        return evaluate(self._lm, self._packs, self.targets)
 
-    def backward(self, items: Items) -> dict[str, float]:
-        """Accumulate gradients; returns loss and ratio statistics."""
-        loss, logps = backward(self._lm, self._packs, self._targets, self._columns, items)
-        old = logps if self._columns.old_logps is None else self._columns.old_logps
-        batch = TargetBatch(logps, old, self._columns.advantages.to(logps.device),
-                            self._columns.scale.to(logps.device), self._targets.response, self._targets.row)
-        statistics = ratio_statistics(batch, TokenClipOptions())
-        return {"loss": loss, "clip_fraction": statistics.clip_fraction, "ratio_min": statistics.ratio_min,
-                "ratio_max": statistics.ratio_max, "kl": statistics.approx_kl}
+    def remember_old(self) -> Scores:
+        """Fix the old log-probabilities: those under the present weights, which are returned."""
+        scores = self.evaluate()
+        self._columns = replace(self._columns, old_logps=scores.logps)
+        return scores
+
+    def backward(self, items: Items) -> Scores:
+        """Accumulate the gradient of the loss that ``items`` makes."""
+        return backward(self._lm, self._packs, self.targets, self._columns, items)
+
+    def batch(self, scores: Scores) -> TargetBatch:
+        """All targets as one batch with the log-probabilities of a pass, on the CPU and without gradients."""
+        logps = scores.logps.cpu()
+        old = logps if self._columns.old_logps is None else self._columns.old_logps.cpu()
+        return TargetBatch(logps, old, self._columns.advantages.cpu(), self._columns.scale.cpu(), self.targets.response,
+                           self.targets.row)

@@ -1,39 +1,87 @@
-"""The folder of a run: its resolved configuration, a line of figures per step, the checkpoint."""
+"""The folder of a run: its resolved configuration, its figures and sample texts, its checkpoints and exports."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from dllm_rl.config.base import Options
 from dllm_rl.config.loading import dump_yaml
-from dllm_rl.families import LanguageModel
+from dllm_rl.records.atomic import remove_partial, write_text
+from dllm_rl.training.states import StateStore
 
 
 class RunFolder:
-    """``config.yaml``, ``metrics.jsonl`` and ``checkpoint/`` of one run."""
+    """``config.yaml``, ``metrics.jsonl``, ``samples.jsonl``, ``state/``, ``exports/``, ``checkpoint/``, ``result.json``.
 
-    def __init__(self, path: str | Path, config: Options) -> None:
-        """Make the folder.
+    ``checkpoint/`` is the trained model in its published format, and ``result.json`` says at which step it was made.
+    """
 
-        Raises:
-            ValueError: another run's figures stand there; they are not overwritten.
-        """
+    def __init__(self, path: str | Path) -> None:
+        """Name the folder; nothing is made yet."""
         self.path = Path(path)
-        if (self.path / "metrics.jsonl").exists():
-            raise ValueError(f"{self.path} already holds a run; give another run_dir or remove it")
-        self.path.mkdir(parents=True, exist_ok=True)
-        (self.path / "config.yaml").write_text(dump_yaml(config))
+        self.states = StateStore(self.path / "state")
+        self._metrics, self._samples = self.path / "metrics.jsonl", self.path / "samples.jsonl"
+        self._config, self._result = self.path / "config.yaml", self.path / "result.json"
 
     @property
     def checkpoint(self) -> Path:
-        """Where the model is saved, in its published format."""
+        """Where the trained model is put, in its published format."""
         return self.path / "checkpoint"
 
-    def log(self, figures: Mapping[str, float]) -> None:
-        """Append one line of figures."""
-        with (self.path / "metrics.jsonl").open("a") as file:
-            file.write(json.dumps(dict(figures)) + "\n")
+    def export(self, step: int) -> Path:
+        """Where an export on the way is put."""
+        return self.path / "exports" / f"step-{step:06d}"
 
-    def save(self, lm: LanguageModel) -> None:
-        """Write the checkpoint, replacing an earlier one."""
-        lm.save(self.checkpoint)
+    def holds_a_run(self) -> bool:
+        """Whether a run has begun here."""
+        return self._config.exists() or self._metrics.exists()
+
+    def config(self) -> dict[str, Any] | None:
+        """The configuration the run was last started with, as plain values."""
+        return yaml.safe_load(self._config.read_text()) if self._config.exists() else None
+
+    def result(self) -> dict[str, Any] | None:
+        """``{"step": ..., "figures": ...}`` of the trained model in ``checkpoint/``; ``None`` if there is none."""
+        return json.loads(self._result.read_text()) if self._result.exists() else None
+
+    def begin(self, config: Options, step: int) -> None:
+        """Start, or go on behind ``step``: later figures and half-written files of an earlier process are removed."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        remove_partial(self.path)
+        self.states.clean()
+        write_text(self._config, dump_yaml(config))
+        for file in (self._metrics, self._samples):
+            kept = [line for line in _complete_lines(file) if json.loads(line)["step"] <= step] if step else []
+            write_text(file, "".join(kept))
+
+    def copy_figures(self, other: "RunFolder") -> None:
+        """Take over another run's figures and sample texts."""
+        for file, theirs in ((self._metrics, other._metrics), (self._samples, other._samples)):
+            write_text(file, "".join(_complete_lines(theirs)))
+
+    def log(self, step: int, figures: Mapping[str, Any], samples: Sequence[Mapping[str, Any]] = ()) -> None:
+        """Append the figures of a step, and sample texts."""
+        _append(self._metrics, [{"step": step, **figures}])
+        _append(self._samples, [{"step": step, **sample} for sample in samples])
+
+    def figures(self) -> list[dict[str, Any]]:
+        """Every line of figures so far."""
+        return [json.loads(line) for line in _complete_lines(self._metrics)]
+
+    def finish(self, step: int, figures: Mapping[str, Any]) -> None:
+        """Note that ``checkpoint/`` is the model after ``step``."""
+        write_text(self._result, json.dumps({"step": step, "figures": dict(figures)}, indent=2) + "\n")
+
+
+def _append(file: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    if rows:
+        with file.open("a") as stream:
+            stream.write("".join(json.dumps(dict(row)) + "\n" for row in rows))
+
+
+def _complete_lines(file: Path) -> list[str]:
+    """The lines of a file, without a last one that a killed process left unfinished."""
+    return [line + "\n" for line in file.read_text().split("\n")[:-1]] if file.exists() else []

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from dllm_rl.families import LanguageModel
-from dllm_rl.likelihood import Pack, Targets, pack_log_probs
+from dllm_rl.likelihood import Pack, Targets, log_probs_and_entropy, pack_log_probs
 from dllm_rl.records import TargetBatch
 
 Items = Callable[[TargetBatch], Tensor]
@@ -31,32 +31,47 @@ class TargetColumns:
     scale: Tensor
 
 
-def evaluate_log_probs(lm: LanguageModel, packs: Sequence[Pack], targets: Targets) -> Tensor:
-    """(M,) log-probabilities at all targets, without gradients."""
-    values = torch.zeros(len(targets.labels), device=lm.device)
+@dataclass(frozen=True)
+class Scores:
+    """What a pass over all packs found at the targets, without gradients.
+
+    Attributes:
+        logps: (M,) float32 log-probabilities (nats) under the weights of the pass.
+        entropy: (M,) float32 entropy (nats) of the distribution at each target.
+        loss: the pass's loss; 0 where none was computed.
+
+    Example: ``Scores(torch.tensor([-0.1]), torch.tensor([0.4]), 0.1).logps``
+    """
+
+    logps: Tensor
+    entropy: Tensor
+    loss: float = 0.0
+
+
+def evaluate(lm: LanguageModel, packs: Sequence[Pack], targets: Targets) -> Scores:
+    """Log-probabilities and entropies at all targets."""
+    found = torch.zeros(len(targets.labels), 2, device=lm.device)
     with torch.no_grad():
         for pack in packs:
-            values[pack.targets.to(lm.device)] = pack_log_probs(lm, pack, targets.labels[pack.targets])
-    return values
+            found[pack.targets.to(lm.device)] = pack_log_probs(lm, pack, targets.labels[pack.targets],
+                                                               log_probs_and_entropy)
+    return Scores(found[:, 0], found[:, 1])
 
 
 def backward(lm: LanguageModel, packs: Sequence[Pack], targets: Targets, columns: TargetColumns,
-             items: Items) -> tuple[float, Tensor]:
-    """Accumulate the gradient of ``sum(scale * items)`` over packs; the split into packs does not change it.
-
-    Returns:
-        the loss, and (M,) log-probabilities at all targets under the weights of this pass.
-    """
-    loss, logps = 0.0, torch.zeros(len(targets.labels), device=lm.device)
+             items: Items) -> Scores:
+    """Accumulate the gradient of ``sum(scale * items)`` over packs; the split into packs does not change it."""
+    loss, scores = 0.0, torch.zeros(len(targets.labels), 2, device=lm.device)
     for pack in packs:
         where = pack.targets
-        found = pack_log_probs(lm, pack, targets.labels[where])
-        old = found.detach() if columns.old_logps is None else columns.old_logps[where].to(lm.device)
+        found = pack_log_probs(lm, pack, targets.labels[where], log_probs_and_entropy)
+        logps = found[:, 0]
+        old = logps.detach() if columns.old_logps is None else columns.old_logps[where].to(lm.device)
         rest = [column[where].to(lm.device) for column in
                 (columns.advantages, columns.scale, targets.response, targets.row)]
-        batch = TargetBatch(found, old, *rest)
+        batch = TargetBatch(logps, old, *rest)
         part = (batch.scale * items(batch)).sum()
         part.backward()
         loss += float(part.detach())
-        logps[where.to(lm.device)] = found.detach()
-    return loss, logps
+        scores[where.to(lm.device)] = found.detach()
+    return Scores(scores[:, 0], scores[:, 1], loss)

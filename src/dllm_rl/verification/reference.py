@@ -41,6 +41,10 @@ class Entry:
             raise ValueError(f"{self.section}/{self.name}: array {key!r} is not in {ARRAYS}")
         return self.arrays[key]
 
+    def stored(self, key: str) -> Tensor | None:
+        """An array that the index does not list; ``None`` if the folder has none of this name."""
+        return self.arrays.get(key)
+
     def optional_array(self, field: str) -> Tensor | None:
         """As ``array``; ``None`` where the index says the array is not stored."""
         return None if self.fields.get(field) is None else self.array(field)

@@ -5,12 +5,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dllm_rl.families import LanguageModel, load_model
+from dllm_rl.families.loading import read_published_config
 from dllm_rl.verification.block_training import check_block_training
 from dllm_rl.verification.check import Check
 from dllm_rl.verification.generation import check_generation
 from dllm_rl.verification.logits import check_logits
 from dllm_rl.verification.reference import Entry, Reference, find_references
 from dllm_rl.verification.training import check_training
+
+PUBLISHED_BLOCK_SIZE = 4
+"""Of most published checkpoints; for those that state none. Entries that need another one say so."""
 
 SECTIONS: dict[str, Callable[[Entry, LanguageModel], list[Check]]] = {
     "logits": check_logits,
@@ -81,6 +85,8 @@ def verify_folder(folder: Path, only: list[str]) -> Iterator[Outcome]:
         entries = list(_selected(reference, only))
         if entries:
             index = reference.index
+            stated = read_published_config(reference.checkpoint).get("block_size")
             lm = load_model(reference.checkpoint, mask_token_id=index["mask_token_id"],
-                            pad_token_id=index["pad_token_id"], eos_token_id=index["eos_token_id"])
+                            pad_token_id=index["pad_token_id"], eos_token_id=index["eos_token_id"],
+                            block_size=stated or PUBLISHED_BLOCK_SIZE)
             yield from (_check(entry, reference.name, lm) for entry in entries)

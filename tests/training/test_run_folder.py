@@ -1,0 +1,57 @@
+"""The folder of a run."""
+
+import json
+from pathlib import Path
+
+from dllm_rl.config.base import Options
+from dllm_rl.training.run_folder import RunFolder
+
+
+class Tiny(Options):
+    size: int = 1
+
+
+def begun(path: Path, *steps: int) -> RunFolder:
+    run = RunFolder(path)
+    run.begin(Tiny(), 0)
+    for step in steps:
+        run.log(step, {"loss": step / 2}, [{"text": f"at {step}\u2028é"}])
+    return run
+
+
+def test_a_run_that_goes_on_loses_later_figures(tmp_path: Path) -> None:
+    run = begun(tmp_path, 0, 1, 2, 3)
+    run.begin(Tiny(size=2), 2)
+    assert [line["step"] for line in run.figures()] == [0, 1, 2]
+    assert [json.loads(line)["text"] for line in (tmp_path / "samples.jsonl").read_text().splitlines()] == \
+        ["at 0\u2028é", "at 1\u2028é", "at 2\u2028é"]
+    assert run.config() == {"size": 2}
+    run.begin(Tiny(), 0)
+    assert run.figures() == []
+
+
+def test_an_unfinished_last_line_is_dropped(tmp_path: Path) -> None:
+    run = begun(tmp_path, 1)
+    with (tmp_path / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 2, "lo')
+    assert [line["step"] for line in run.figures()] == [1]
+    run.begin(Tiny(), 1)
+    run.log(2, {"loss": 1.0})
+    assert [line["step"] for line in run.figures()] == [1, 2]
+
+
+def test_what_a_new_folder_holds(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "new")
+    assert (run.holds_a_run(), run.config(), run.result(), run.figures()) == (False, None, None, [])
+    run.begin(Tiny(), 0)
+    run.finish(4, {"loss": 0.5})
+    assert run.holds_a_run()
+    assert run.result() == {"step": 4, "figures": {"loss": 0.5}}
+    assert run.export(12).relative_to(run.path) == Path("exports/step-000012")
+
+
+def test_a_branch_inherits_figures(tmp_path: Path) -> None:
+    branch = RunFolder(tmp_path / "b")
+    branch.copy_figures(begun(tmp_path / "a", 0, 1, 2))
+    branch.begin(Tiny(), 1)
+    assert [line["step"] for line in branch.figures()] == [0, 1]
