@@ -11,7 +11,7 @@ EXTRAS ?= dev,docs
 TORCH_INDEX ?=
 PYTEST_ARGS ?=
 # The sections that exist so far, by name; later issues extend the list.
-VERIFY_ARGS ?= tests/reference/sdar only=sdar/logits,sdar/generation,sdar/training,sdar/block_diffusion_training
+VERIFY_ARGS ?= tests/reference only=sdar/logits,sdar/generation,sdar/training,sdar/block_diffusion_training,sdar_moe,dream/logits,dream/generation,llada/logits,llada/generation
 
 # The driver decides: 580 and newer run CUDA 13 builds, 525 and newer CUDA 12 builds.
 DRIVER := $(shell nvidia-smi --query-gpu=driver_version --format=csv,noheader 2>/dev/null | head -n 1 | cut -d. -f1 | grep -E '^[0-9]+$$')

@@ -20,7 +20,8 @@ NOT_RUN = "Not run on real weights yet."
 TEMPLATE = "{problem} = "
 SUMS = {"name": "arithmetic", "zero_pad": True, "num_tasks": 4000}
 HELD_OUT_SUMS = {"name": "arithmetic", "zero_pad": True, "num_tasks": 1000, "split": "test"}
-SHORT = {"max_gen_length": 8, "batch_size": 256}
+SHORT = {"max_gen_length": 8}
+ENGINE = {"max_num_seqs": 128}
 DYNAMIC, STATIC = (dict(preset[DecodingConfig]) for preset in (SDAR_DYNAMIC, SDAR_STATIC))
 FLOAT32 = ("Training is in float32, because a step at this learning rate is lost in bfloat16 weights and this version "
            "keeps no second copy of them")
@@ -62,11 +63,11 @@ RECIPES = {
         "model": {"path": "runs/demo/sft/checkpoint"}, "tasks": SUMS, "prompt": {"template": TEMPLATE},
         "evaluation": {"tasks": HELD_OUT_SUMS, "decoding": SHORT, "every": 40},
         "rollout": {"num_task_per_step": 16, "num_response_per_task": 8, "decoding": SHORT},
-        "reward": {"name": "math", "answer": "text"}, "views": "trace", "max_steps": 400,
+        "engine": ENGINE, "reward": {"name": "math", "answer": "text"}, "views": "trace", "max_steps": 400,
         "optimizer": {"learning_rate": 2e-4}, "run_dir": "runs/rl_arithmetic"}),
     "eval_arithmetic": Recipe(EvalConfig, "eval", "Accuracy of a tiny model on held-out sums, after `make demo`.", {
         "model": {"path": "runs/demo/rl/checkpoint"}, "tasks": HELD_OUT_SUMS, "prompt": {"template": TEMPLATE},
-        "decoding": SHORT, "reward": {"name": "math", "answer": "text"}}),
+        "decoding": SHORT, "engine": ENGINE, "reward": {"name": "math", "answer": "text"}}),
     "sft_sdar_1.7b_block": Recipe(SftConfig, "sft", f"Native block fine-tuning of SDAR-1.7B. {NOT_RUN} {FLOAT32}.", {
         "model": {"path": "JetLM/SDAR-1.7B-Chat", "device": "cuda", "block_size": 4}, "data": "../data/sft.jsonl",
         "views": "block", "batch_size": 32, "max_tokens_per_micro_batch": 16384, "max_steps": 1000,

@@ -9,6 +9,8 @@ __version__ = "0.1.0"
 
 _PUBLIC = {
     "DecodingConfig": "dllm_rl.config.decoding:DecodingConfig",
+    "Engine": "dllm_rl.engine:Engine",
+    "EngineConfig": "dllm_rl.config.engine:EngineConfig",
     "Layout": "dllm_rl.records:Layout",
     "Rollout": "dllm_rl.records:Rollout",
     "Sample": "dllm_rl.records:Sample",

@@ -22,6 +22,7 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would run and 
 
 CONFIGS = {
     "generate": "dllm_rl.config.generation:GenerateConfig",
+    "chat": "dllm_rl.config.chat:ChatConfig",
     "eval": "dllm_rl.config.evaluation:EvalConfig",
     "sft": "dllm_rl.config.sft:SftConfig",
     "rl": "dllm_rl.config.rl:RlConfig",
@@ -132,10 +133,16 @@ def generate_command(arguments: Arguments = None, quiet: Quiet = False, dry_run:
     config, folder, display = _start("generate", arguments, quiet, dry_run)
     from dllm_rl.evaluation.generation import run_generate
 
-    lines = run_generate(config, folder, display)
-    if config.out is None:
-        for line in lines:
-            typer.echo(json.dumps(line, ensure_ascii=False))
+    run_generate(config, folder, display, typer.echo)
+
+
+@app.command("chat", cls=_Command)
+def chat_command(arguments: Arguments = None, quiet: Quiet = False) -> None:
+    """Talk with a model and watch its answers being unmasked."""
+    config, _, _ = _start("chat", arguments, quiet, dry_run=False)
+    from dllm_rl.evaluation.chat import run_chat
+
+    run_chat(config)
 
 
 @app.command("eval", cls=_Command)

@@ -73,6 +73,12 @@ def load_object(target: str, folder: Path | None = None) -> Any:  # noqa: ANN401
     return vars(loaded)[name]
 
 
+def anchored(target: str, folder: Path) -> str:
+    """``./file.py:object`` with an absolute path, which a relative one starts at ``folder``; any other name as it is."""
+    module, colon, name = target.partition(":")
+    return f"{(folder / module).resolve()}:{name}" if colon and module.endswith(".py") else target
+
+
 @dataclass(frozen=True)
 class Entry:
     """One name of a registry: where its object and the pydantic model of its options are."""
@@ -140,6 +146,22 @@ STRATEGIES = Registry("unmasking strategy", {
     "sequential": _entry("decoding.strategies:Sequential", "NoOptions", "left to right, a fixed number each step"),
     "entropy_bounded": _entry("decoding.strategies:EntropyBounded", "NoOptions",
                               "the most certain positions whose entropies sum to less than a bound"),
+    "threshold_factor": _entry("decoding.factor:ThresholdFactor", "NoOptions",
+                               "Fast-dLLM: the more positions pass together, the surer they must be"),
+    "carried_threshold": _entry("decoding.factor:CarriedThreshold", "NoOptions",
+                                "Fast-dLLM: what is due but not sure is carried over to the next step"),
+})
+
+DECODERS = Registry("decoder", {
+    "block": _entry("decoding.block_decoder:BlockDecoder", "NoOptions", "block families: finished blocks in a cache"),
+    "canvas": _entry("decoding.native:canvas", "NoOptions", "full attention: block after block of one canvas"),
+    "dream": _entry("decoding.native:dream", "NoOptions", "Dream's diffusion_generate: no blocks, its own schedule"),
+    "dream_rl": _entry("decoding.native:dream_rl", "NoOptions", "the original's RL sampler for Dream"),
+    "dream_fast": _entry("decoding.native:dream_fast", "NoOptions", "Fast-dLLM for Dream: prefix or dual cache"),
+    "dream_parallel": _entry("decoding.native:dream_parallel", "NoOptions", "Fast-dLLM for Dream without a cache"),
+    "llada": _entry("decoding.native:llada", "NoOptions", "LLaDA's generate, with guidance"),
+    "llada_rl": _entry("decoding.native:llada_rl", "NoOptions", "the original's RL sampler for LLaDA and MMaDA"),
+    "llada_fast": _entry("decoding.native:llada_fast", "NoOptions", "Fast-dLLM for LLaDA: no, prefix or dual cache"),
 })
 
 PRESETS = Registry("preset", {

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from dllm_rl.config.chat import ChatConfig
 from dllm_rl.config.demo import DemoConfig
 from dllm_rl.config.describe import Row, commented_yaml, describe
 from dllm_rl.config.evaluation import EvalConfig
@@ -25,7 +26,7 @@ def recipe_tool() -> object:
     return module
 
 
-@pytest.mark.parametrize("model", [DemoConfig, EvalConfig, GenerateConfig, RlConfig, SftConfig, VerifyConfig])
+@pytest.mark.parametrize("model", [ChatConfig, DemoConfig, EvalConfig, GenerateConfig, RlConfig, SftConfig, VerifyConfig])
 def test_every_option_has_help_and_a_type_in_words(model: type) -> None:
     rows = list(describe(model))
     assert rows[0] == Row("schema_version", "1", "1", "Version of this file's keys.")

@@ -7,7 +7,9 @@ import pytest
 import torch
 
 from dllm_rl.config.decoding import DecodingConfig
-from dllm_rl.decoding import LocalDecoder, generate
+from dllm_rl.decoding import BlockDecoder, LocalDecoder, generate
+from dllm_rl.decoding.canvas_decoder import CanvasDecoder
+from dllm_rl.decoding.local_decoder import load_decoder
 from dllm_rl.families import LanguageModel
 from dllm_rl.records import Engine, Rollout
 
@@ -50,9 +52,55 @@ def test_text_and_ids_of_a_prompt_decode_alike(speaking_lm: LanguageModel) -> No
     assert ids(generate(speaking_lm, ["w3 w4"], CONFIG)) == ids(generate(speaking_lm, [[3, 4]], CONFIG))
 
 
-def test_top_k_beyond_the_vocabulary_is_refused(lm: LanguageModel) -> None:
-    with pytest.raises(ValueError, match="top_k 513 is larger than the vocabulary of 512 ids"):
-        generate(lm, [[1]], DecodingConfig(top_k=513))
+def test_top_k_beyond_the_vocabulary_is_refused(lm: LanguageModel, full_lms: dict) -> None:
+    for own in (lm, full_lms["llada"]):
+        with pytest.raises(ValueError, match="top_k 513 is larger than the vocabulary of 512 ids"):
+            generate(own, [[1]], DecodingConfig(top_k=513))
+
+
+class Echo:
+    """A user's decoder."""
+
+    def __init__(self, lm: LanguageModel, config: DecodingConfig, version: int) -> None:
+        self._version = version
+
+    def decode(self, requests: list, watch: object = None) -> list[Rollout]:
+        return [Rollout(request.prompt_ids, request.prompt_ids, [1] * len(request.prompt_ids)) for request in requests]
+
+
+class Mute:
+    """What could be made like a decoder and is none."""
+
+    def __init__(self, lm: LanguageModel, config: DecodingConfig, version: int) -> None:
+        pass
+
+
+NOT_EVEN_CALLABLE = 3
+
+
+def test_every_family_has_its_decoder_and_a_user_may_bring_one(lm: LanguageModel, full_lms: dict) -> None:
+    assert isinstance(load_decoder(lm, DecodingConfig()), BlockDecoder)
+    for full in full_lms.values():
+        assert isinstance(load_decoder(full, DecodingConfig()), CanvasDecoder)
+    assert ids(generate(lm, [[1, 2]], DecodingConfig(decoder=f"{__name__}:Echo"))) == [[[1, 2]]]
+
+
+@pytest.mark.parametrize(("name", "message"), [
+    ("NOT_EVEN_CALLABLE", r"NOT_EVEN_CALLABLE' is no decoder: it cannot be called as \(lm, config, version\)"),
+    ("ids", r"ids' is no decoder: it cannot be called as \(lm, config, version\), too many positional arguments"),
+    ("Mute", r"Mute' is no decoder: what it makes has no decode\(requests, watch\)"),
+    ("Ekho", "has no object 'Ekho'; did you mean 'Echo'"),
+])
+def test_what_is_no_decoder_is_refused(lm: LanguageModel, name: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        load_decoder(lm, DecodingConfig(decoder=f"{__name__}:{name}"))
+
+
+@pytest.mark.parametrize("name", ["Echo", "ids", "LocalDecoder"])
+def test_what_is_no_strategy_is_refused(lm: LanguageModel, full_lms: dict, name: str) -> None:
+    for own in (lm, full_lms["dream"]):
+        with pytest.raises(ValueError, match=f"{name}' is no unmasking strategy; name a class that derives from"):
+            load_decoder(own, DecodingConfig(remasking_strategy=f"{__name__}:{name}"))
 
 
 def test_new_weights_arrive_in_place_and_are_noted(lm: LanguageModel) -> None:

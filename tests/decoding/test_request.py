@@ -3,10 +3,20 @@
 from dataclasses import replace
 
 import pytest
+import torch
 
 from dllm_rl.config.decoding import DecodingConfig
 from dllm_rl.decoding.draws import MAX_SEED, request_seeds
-from dllm_rl.decoding.request import Request, encode_prompt, prepare_requests, resolve_block_size, resolve_stop_ids
+from dllm_rl.decoding.local_decoder import generate
+from dllm_rl.decoding.request import (
+    Request,
+    encode_prompt,
+    prepare_requests,
+    resolve_block_size,
+    resolve_canvas,
+    resolve_delimiters,
+    resolve_stop_ids,
+)
 from dllm_rl.families import LanguageModel
 
 
@@ -41,9 +51,60 @@ def test_block_size_comes_from_the_settings_then_the_checkpoint(lm: LanguageMode
     assert resolve_block_size(lm, DecodingConfig(block_size=16)) == 16
     with pytest.raises(ValueError, match=r"neither the checkpoint nor the settings state a block size; set block_size"):
         resolve_block_size(replace(lm, block_size=None), DecodingConfig())
-    shifted = replace(lm, family=replace(lm.family, logit_shift=1, name="dream"))
-    with pytest.raises(ValueError, match="cannot decode the dream family"):
-        resolve_block_size(shifted, DecodingConfig())
+
+
+def test_a_canvas_is_one_block_or_some(full_lms: dict) -> None:
+    lm = full_lms["llada"]
+    for settings, one_block, found in [
+        ({}, False, (32, 256)), ({"max_gen_length": 8}, False, (8, 8)), ({"steps": 9}, True, (256, 9)),
+        ({"block_size": 256}, True, (256, 256)), ({"block_size": 64, "steps": 4}, False, (64, 4)),
+    ]:
+        assert resolve_canvas(lm, DecodingConfig(**settings), one_block) == found
+
+
+@pytest.mark.parametrize(("settings", "one_block", "message"), [
+    ({"max_gen_length": 40}, False, "max_gen_length 40 is no multiple of the block size 32; use 32 or 64, or another"),
+    ({"steps": 7}, False, "steps 7 are fewer than the 8 blocks of 32 tokens; use 8 or more"),
+    ({"block_size": 8}, True, "block_size is 8, but decoder None takes the whole response of 256 tokens as one block; leave"),
+    ({"denoising_steps_per_block": 4}, False, "denoising_steps_per_block is 4, which decoder None does not have; set steps"),
+])
+def test_a_canvas_that_cannot_be_is_explained(full_lms: dict, settings: dict, one_block: bool, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        resolve_canvas(full_lms["llada"], DecodingConfig(**settings), one_block)
+
+
+def test_a_decoder_of_another_kind_of_family_is_refused(lm: LanguageModel, full_lms: dict) -> None:
+    with pytest.raises(ValueError, match="decoder 'block' cannot decode the dream family, .* use decoder=canvas"):
+        resolve_block_size(full_lms["dream"], DecodingConfig())
+    with pytest.raises(ValueError, match="decoder 'llada' cannot decode the sdar family, .* use decoder=block"):
+        resolve_canvas(lm, DecodingConfig(decoder="llada"), one_block=False)
+    for name, value in [("steps", 8), ("cache", "dual"), ("cfg_scale", 0.5)]:
+        with pytest.raises(ValueError, match=f"{name} is {value}, which decoder=block does not have"):
+            resolve_block_size(lm, DecodingConfig(**{name: value}))
+
+
+def test_a_model_without_any_stop_decodes_to_the_limit(full_lms: dict) -> None:
+    silent = replace(full_lms["llada"], eos_token_id=None)
+    assert resolve_stop_ids(silent, DecodingConfig()) == set()
+    [[rollout]] = generate(silent, [[1]], DecodingConfig(max_gen_length=8))
+    assert (len(rollout.response_ids), rollout.finish_reason) == (8, "length")
+
+
+def test_positions_of_a_canvas_are_counted_in_tokens(full_lms: dict) -> None:
+    lm = full_lms["llada"]
+    limit = lm.backbone.config.max_position_embeddings
+    assert prepare_requests(lm, [[1] * 8], DecodingConfig(max_gen_length=limit - 8))
+    with pytest.raises(ValueError, match=f"reach position {limit + 1}, the model has {limit}; shorten the prompt or"):
+        prepare_requests(lm, [[1] * 9], DecodingConfig(max_gen_length=limit - 8))
+    with pytest.raises(ValueError, match="empty prompt"):
+        prepare_requests(lm, [[]], DecodingConfig())
+
+
+def test_block_delimiters_are_tokens(full_lms: dict, speaking_lm: LanguageModel) -> None:
+    assert resolve_delimiters(speaking_lm, DecodingConfig(block_delimiters=["w7", 3])).tolist() == [7, 3]
+    assert resolve_delimiters(full_lms["llada"], DecodingConfig(block_delimiters=[])).dtype == torch.long
+    with pytest.raises(ValueError, match="block delimiter '.n' is text, but the checkpoint has no tokenizer; give its id"):
+        resolve_delimiters(full_lms["llada"], DecodingConfig())
 
 
 @pytest.mark.parametrize(("prompts", "settings", "message"), [

@@ -39,9 +39,9 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def rl(path: Path, **values: Any) -> RlConfig:
-    decoding = {"max_gen_length": 8, "batch_size": 5}
+    decoding = {"max_gen_length": 8}
     given = {"model": {"path": str(path)}, "tasks": TASKS, "prompt": PROMPT, "run_dir": "runs/x", "max_steps": 9,
-             "beta": 0.0, "rollout": {"num_task_per_step": 4, "num_response_per_task": 4, "decoding": decoding},
+             "beta": 0.0, "engine": {"max_num_seqs": 5}, "rollout": {"num_task_per_step": 4, "num_response_per_task": 4, "decoding": decoding},
              "evaluation": {"tasks": TASKS | {"num_tasks": 10}, "num_samples": 2, "every": 4, "decoding": decoding}}
     return parse_config(RlConfig, {**given, **values}, "test")
 
@@ -73,15 +73,15 @@ def test_reinforcement_is_explained(path: Path) -> None:
 
 def test_rollouts_may_need_the_most(path: Path) -> None:
     config = rl(path, rollout={"num_task_per_step": 40, "num_response_per_task": 16, "decoding": {
-        "max_gen_length": 8, "batch_size": 10**6}}, max_tokens_per_micro_batch=60)
+        "max_gen_length": 8}}, engine={"max_num_seqs": 10**6}, max_tokens_per_micro_batch=60)
     found = explain(config, Path()).as_dict()["memory"]
     decoding = decoding_bytes(MODEL, config.rollout.decoding, 40 * 16, 16, 4)
     assert found["peak_bytes"] == 4 * PARAMETERS + 8 * PARAMETERS + sum(decoding.values())
 
 
 def test_the_larger_of_rollouts_and_evaluation_counts(path: Path) -> None:
-    evaluation = {"tasks": TASKS, "decoding": {"max_gen_length": 40, "batch_size": 50}}
-    config = rl(path, evaluation=evaluation)
+    evaluation = {"tasks": TASKS, "decoding": {"max_gen_length": 40}}
+    config = rl(path, evaluation=evaluation, engine={"max_num_seqs": 50})
     found = explain(config, Path()).as_dict()["memory"]
     assert found["key_value_cache_bytes"] == decoding_bytes(
         MODEL, config.evaluation.decoding, 40, 48, 4)["key/value cache"]

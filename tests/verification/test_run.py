@@ -10,6 +10,7 @@ from safetensors.torch import load_file, save_file
 from dllm_rl.verification import verify_folder
 
 KNOWN = ["sdar/logits", "sdar/generation", "sdar/training", "sdar/block_diffusion_training"]
+GENERATION = ["sdar", "sdar_moe", "dream", "llada"]
 
 
 @pytest.fixture
@@ -28,6 +29,27 @@ def test_every_known_entry_is_equal(reference_dir: Path) -> None:
     outcomes = list(verify_folder(reference_dir, KNOWN))
     assert len(outcomes) == 4 + 17 + 8 + 3
     assert [outcome.name for outcome in outcomes if not outcome.passed] == []
+
+
+@pytest.mark.parametrize("family", GENERATION)
+def test_every_recorded_generation_is_equal(reference_dir: Path, family: str) -> None:
+    outcomes = list(verify_folder(reference_dir, [f"{family}/generation"]))
+    assert len(outcomes) == len(json.loads((reference_dir / family / "goldens.json").read_text())["generation"])
+    assert [outcome.name for outcome in outcomes if not outcome.passed] == []
+
+
+@pytest.mark.parametrize("family", ["dream", "llada"])
+def test_a_changed_step_of_a_canvas_fails(reference_dir: Path, tmp_path: Path, family: str) -> None:
+    folder = tmp_path / family
+    shutil.copytree(reference_dir / family, folder)
+    entry = json.loads((folder / "goldens.json").read_text())["generation"][0]
+    arrays = load_file(folder / "goldens.safetensors")
+    name = entry["step_map"] if entry.get("step_map") else entry["native_step_map"]
+    arrays[name][0, -1] += 1
+    save_file(arrays, folder / "goldens.safetensors")
+    first = next(iter(verify_folder(folder, [f"{family}/generation"])))
+    assert not first.passed
+    assert [check.name for check in first.checks if not check.passed] in (["step_map"], ["native_step_map"])
 
 
 def test_a_section_nobody_knows_fails(reference_dir: Path) -> None:

@@ -5,12 +5,15 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, PlainSerializer, PlainValidator
+from pydantic import AfterValidator, PlainSerializer, PlainValidator, ValidationInfo
 
 from dllm_rl import registry
 from dllm_rl.config.base import Options, read_options
 from dllm_rl.config.fields import ChoiceOf
-from dllm_rl.registry import STRATEGIES, Registry
+from dllm_rl.registry import DECODERS, STRATEGIES, Registry, anchored
+
+FOLDER = "folder"
+"""Key of the validation context: where the file paths of strategies and decoders start."""
 
 
 @dataclass(frozen=True)
@@ -48,10 +51,10 @@ def parse_choice(known: Registry, value: object) -> Choice:
     return Choice(name, options if model is None else read_options(model, options, f"{known.kind} {name!r}"))
 
 
-def _check_strategy(name: str) -> str:
+def _check_name(known: Registry, name: str, info: ValidationInfo) -> str:
     if ":" not in name:
-        STRATEGIES[name]
-    return name
+        known[name]
+    return anchored(name, info.context[FOLDER]) if info.context else name
 
 
 def _plain(choice: Choice) -> dict[str, Any]:
@@ -68,4 +71,5 @@ PolicyLossChoice = _choice_of(registry.POLICY_LOSSES)
 KlChoice = _choice_of(registry.KL_TERMS)
 RewardChoice = _choice_of(registry.REWARDS)
 TaskChoice = _choice_of(registry.TASKS)
-StrategyName = Annotated[str, AfterValidator(_check_strategy), STRATEGIES]
+StrategyName = Annotated[str, AfterValidator(partial(_check_name, STRATEGIES)), STRATEGIES]
+DecoderName = Annotated[str, AfterValidator(partial(_check_name, DECODERS)), DECODERS]

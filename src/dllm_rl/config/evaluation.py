@@ -9,6 +9,7 @@ from dllm_rl.config.base import read_options
 from dllm_rl.config.choice import Choice, RewardChoice, TaskChoice
 from dllm_rl.config.command import ModelCommandConfig
 from dllm_rl.config.decoding import DecodingConfig
+from dllm_rl.config.engine import EngineConfig
 from dllm_rl.config.options import MathRewardOptions
 from dllm_rl.config.prompt import PromptConfig
 
@@ -24,6 +25,7 @@ class EvalConfig(ModelCommandConfig):
     settings: list[dict[str, object]] | None = Field(
         None, description="Ways to decode that are compared on the same tasks: each has a name and any keys of decoding, "
         "which win over that section; only that section if not given.")
+    engine: EngineConfig = Field(EngineConfig(), description="The engine that decodes.")
     num_samples: int = Field(1, ge=1, description="Responses per task.")
     reward: RewardChoice = Field(Choice("math", MathRewardOptions()), description="How responses are judged.")
     reward_time_limit: float = Field(

@@ -10,6 +10,7 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import BaseModel, ValidationError
 
 from dllm_rl.config.base import Options
+from dllm_rl.config.choice import FOLDER
 from dllm_rl.config.fields import as_choice, choice_of, merge, section_of
 from dllm_rl.config.presets import preset_names, with_presets
 from dllm_rl.config.problems import find_problems
@@ -54,17 +55,25 @@ def load_config(model: type[AnyConfig], arguments: Sequence[str]) -> tuple[AnyCo
     def source_of(key: str) -> str:
         return next((layer.source for layer in reversed(layers) if _holds(layer.values, key)), source)
 
-    return _check(model, _resolve(_join(model, layers), source_of), source_of), folder
+    return _check(model, _resolve(_join(model, layers), source_of), source_of, folder), folder
 
 
 def parse_config(model: type[AnyConfig], values: Mapping[str, Any], source: str) -> AnyConfig:
     """A checked configuration from plain values; ``ConfigError`` names ``source`` and every problem."""
-    return _check(model, dict(values), lambda key: source)
+    return _check(model, dict(values), lambda key: source, Path())
 
 
 def dump_yaml(config: Options) -> str:
     """The resolved configuration as YAML, readable by ``load_config``."""
-    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    return yaml.dump(config.model_dump(mode="json"), Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes text with line breaks in double quotes, on one line."""
+
+
+_Dumper.add_representer(str, lambda dumper, text: dumper.represent_scalar(
+    "tag:yaml.org,2002:str", text, style='"' if "\n" in text else None))
 
 
 def _sort_arguments(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -153,10 +162,10 @@ def _holds(values: Any, key: str) -> bool:  # noqa: ANN401 - any YAML value
     return True
 
 
-def _check(model: type[AnyConfig], values: dict[str, Any], source_of: Callable[[str], str]) -> AnyConfig:
+def _check(model: type[AnyConfig], values: dict[str, Any], source_of: Callable[[str], str], folder: Path) -> AnyConfig:
     expanded = with_presets(model, values)
     try:
-        return model.model_validate(expanded)
+        return model.model_validate(expanded, context={FOLDER: folder})
     except ValidationError as error:
         lines = [f"{source_of(problem.key)}: {problem.sentence}" for problem in find_problems(model, expanded, error)]
         raise ConfigError("\n".join(lines)) from error

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from dllm_rl.config.base import Options
+from dllm_rl.config.base import Names, Options
 from dllm_rl.config.choice import (
     AdvantageChoice,
     Choice,
@@ -15,6 +15,7 @@ from dllm_rl.config.choice import (
     ViewChoice,
 )
 from dllm_rl.config.decoding import DecodingConfig
+from dllm_rl.config.engine import EngineConfig
 from dllm_rl.config.options import (
     AdvantageOptions,
     GroupZOptions,
@@ -34,6 +35,10 @@ class RolloutConfig(Options):
     num_task_per_step: int = Field(64, ge=1, description="Tasks per step.")
     num_response_per_task: int = Field(16, ge=1, description="Responses per task, which form a group.")
     decoding: DecodingConfig = Field(DecodingConfig(), description="How rollouts are decoded.")
+    replay_classes: Names = Field(
+        ["selection"], description="Kinds of records that are trained on (selection, history, edit). Of the others the "
+        "log-probs cannot be recomputed: a cache that is not exact (history) samples from another distribution than is "
+        "trained.")
     truncated: Literal["wrong", "keep", "drop"] = Field(
         "wrong", description="What an answer that reached the length limit counts as: wrong, what the reward says, or "
         "nothing, as if it had not been drawn.")
@@ -72,6 +77,7 @@ class RlConfig(RunConfig):
     evaluation: HeldOutConfig = Field(description="The held-out tasks.")
     prompt: PromptConfig = Field(PromptConfig(), description="How tasks become prompts.")
     rollout: RolloutConfig = Field(RolloutConfig(), description="Rollouts of a step.")
+    engine: EngineConfig = Field(EngineConfig(), description="The engine that decodes rollouts and held-out answers.")
     reward: RewardChoice = Field(Choice("math", MathRewardOptions()), description="How responses are judged.")
     views: ViewChoice = Field(Choice("trace", TraceViewOptions()), description="Which contexts tokens are scored in.")
     advantage: AdvantageChoice = Field(Choice("group_z", GroupZOptions()), description="How rewards become advantages.")

@@ -3,22 +3,26 @@
 Letters: B rows, b block size, M masked positions of the whole canvas, V vocabulary.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from inspect import isabstract
 
 import torch
 from torch import Tensor
 
 from dllm_rl.attention import AttentionContext, attention_for
 from dllm_rl.config.decoding import DecodingConfig, RecordedDecoding
+from dllm_rl.decoding.batches import decode_in_batches
 from dllm_rl.decoding.cache import BlockCache, CachedAttention, RecordedAttention
 from dllm_rl.decoding.canvas import Canvas
 from dllm_rl.decoding.draws import Purpose, uniform
 from dllm_rl.decoding.progress import Progress
 from dllm_rl.decoding.request import Request, resolve_block_size
-from dllm_rl.decoding.sampling import propose
-from dllm_rl.decoding.strategies import Strategy, num_steps
+from dllm_rl.decoding.sampling import Sampler
+from dllm_rl.decoding.schedules import even_split, num_steps
+from dllm_rl.decoding.step import Step
+from dllm_rl.decoding.strategies import Strategy
+from dllm_rl.decoding.watching import Watcher, show
 from dllm_rl.families import LanguageModel
 from dllm_rl.records import Layout, Rollout
 from dllm_rl.records.layout import NO_PARENT
@@ -47,6 +51,26 @@ class _Batch:
         self.seeds, self.start, self.forwards = self.seeds[rows], self.start[rows], self.forwards[rows]
 
 
+def load_strategy(config: DecodingConfig) -> Strategy:
+    """The unmasking strategy that the settings name; ``ValueError`` if it is none."""
+    kind = STRATEGIES.load(config.remasking_strategy)
+    if not isinstance(kind, type) or not issubclass(kind, Strategy) or isabstract(kind):
+        raise ValueError(f"{config.remasking_strategy!r} is no unmasking strategy; name a class that derives from "
+                         "dllm_rl.decoding.strategies.Strategy and has a reveal")
+    return kind()
+
+
+def score_of_strategy(strategy: Strategy, config: DecodingConfig) -> str:
+    """What positions are ordered by: the option, where the strategy orders by confidence; else the strategy's own."""
+    return config.score if config.score is not None and strategy.score == "confidence" else strategy.score
+
+
+def spread(values: Tensor, places: Tensor, shape: torch.Size) -> Tensor:
+    """(M, ...) values at M flat places of a (B, b) canvas, zeros elsewhere: (B, b, ...)."""
+    full = values.new_zeros(shape.numel(), *values.shape[1:])
+    return full.index_copy(0, places, values).view(*shape, *values.shape[1:])
+
+
 class BlockDecoder:
     """Decodes requests block by block.
 
@@ -71,11 +95,18 @@ class BlockDecoder:
         self._config = config
         self._version = version
         self._block_size = resolve_block_size(lm, config)
-        self._strategy: Strategy = STRATEGIES.load(config.remasking_strategy)()
+        self._strategy = load_strategy(config)
+        self._sampler = Sampler(config, lm.allowed_ids, score_of_strategy(self._strategy, config),
+                                config.score_of or "processed", pad_token_id=lm.pad_token_id)
+        self._watch: Watcher | None = None
 
     @torch.no_grad()
-    def decode(self, requests: Sequence[Request]) -> list[Rollout]:
+    def decode(self, requests: Sequence[Request], watch: Watcher | None = None) -> list[Rollout]:
         """Decode requests, ``config.batch_size`` at a time, those of similar prompt length together.
+
+        Args:
+            requests: what to decode.
+            watch: is shown every row of the canvas after each denoising forward.
 
         Returns:
             one rollout per request, in order.
@@ -84,27 +115,11 @@ class BlockDecoder:
             ValueError: ``top_k`` exceeds the vocabulary, or a strategy of the user's own left masks in a block.
             FloatingPointError: the model's logits are NaN or infinite.
         """
-        training = self._lm.backbone.training
-        self._lm.backbone.eval()
-        try:
-            rollouts: dict[int, Rollout] = {}
-            for numbers in self._batches(requests):
-                rows = self._decode_batch([requests[number] for number in numbers])
-                rollouts.update((number, self._rollout(row)) for number, row in zip(numbers, rows, strict=True))
-        finally:
-            self._lm.backbone.train(training)
-        return [rollouts[number] for number in range(len(requests))]
+        self._watch = watch
+        return decode_in_batches(self._lm, requests, self._config.batch_size, lambda numbers: self._decode_batch(
+            [Progress(requests[number], number) for number in numbers]))
 
-    def _batches(self, requests: Sequence[Request]) -> Iterator[list[int]]:
-        order = sorted(range(len(requests)), key=lambda number: (requests[number].greedy,
-                                                                 len(requests[number].prompt_ids)))
-        for _, group in groupby(order, key=lambda number: requests[number].greedy):
-            numbers = list(group)
-            for begin in range(0, len(numbers), self._config.batch_size):
-                yield numbers[begin:begin + self._config.batch_size]
-
-    def _decode_batch(self, requests: list[Request]) -> list[Progress]:
-        rows = [Progress(request) for request in requests]
+    def _decode_batch(self, rows: list[Progress]) -> list[Rollout]:
         batch = self._prefilled(rows)
         prompts = [row.request.prompt_ids[self._prefix(row):] for row in rows]
         while True:
@@ -113,7 +128,8 @@ class BlockDecoder:
             self._commit(batch, canvas, [len(ids) for ids in prompts])
             going = [number for number, row in enumerate(batch.rows) if row.length is None]
             if not going:
-                return rows
+                return [row.rollout(self._lm, self._recorded(row.request.greedy), self._version, self._block_size)
+                        for row in rows]
             if len(going) < len(batch.rows):
                 batch.keep_rows(going)
             self._write_block(batch, canvas, going)
@@ -149,33 +165,35 @@ class BlockDecoder:
     def _denoise(self, batch: _Batch, canvas: Canvas) -> None:
         """Forward passes of the current block until no row has a mask in it."""
         attention = CachedAttention(batch.cache, canvas.layout)
-        for step in range(num_steps(self._config, self._block_size)):
+        steps, memory = num_steps(self._config, self._block_size), dict[str, Tensor]()
+        for number in range(steps):
             places = canvas.masked.flatten().nonzero()[:, 0]  # the one host read of a step
             if not len(places):
                 return
             batch.forwards = batch.forwards + canvas.masked.any(1)
-            self._step(batch, canvas, places, attention, torch.full_like(batch.start, step))
+            place = torch.full_like(batch.start, number)
+            self._step(batch, canvas, places, attention,
+                       Step(even_split(self._block_size, steps, place), place >= steps - 1, memory=memory))
         if canvas.masked.any():
             raise ValueError(f"the unmasking strategy {self._config.remasking_strategy!r} left masks in a block after "
                              "its last step; its reveal must return all of masked at that step")
 
-    def _step(self, batch: _Batch, canvas: Canvas, places: Tensor, attention: AttentionContext, step: Tensor) -> None:
+    def _step(self, batch: _Batch, canvas: Canvas, places: Tensor, attention: AttentionContext, step: Step) -> None:
         hidden = self._lm.hidden(canvas.ids, canvas.layout.position, attention)
-        uniforms = None
-        if not batch.greedy:
-            uniforms = uniform(batch.seeds[:, None], canvas.layout.position, batch.forwards[:, None],
-                               Purpose.CANDIDATE).flatten()[places]
-        candidates = propose(self._lm.head(hidden.flatten(0, 1)[places]), self._lm.allowed_ids, self._config,
-                             self._strategy.score, uniforms)
-        scores = torch.zeros_like(canvas.logprobs).flatten().index_copy(0, places, candidates.scores)
-        chosen = self._strategy.reveal(scores.view_as(canvas.logprobs), canvas.masked, step, self._config,
-                                       self._block_size)
+        uniforms, order = (uniform(batch.seeds[:, None], canvas.layout.position, batch.forwards[:, None],
+                                   purpose).flatten()[places] for purpose in (Purpose.CANDIDATE, Purpose.ORDER))
+        candidates = self._sampler.propose(self._lm.head(hidden.flatten(0, 1)[places]),
+                                           None if batch.greedy else uniforms, order)
+        if self._strategy.needs_logits:
+            step.logits = spread(candidates.logits, places, canvas.masked.shape)
+        chosen = self._strategy.reveal(spread(candidates.scores, places, canvas.masked.shape), canvas.masked, step,
+                                       self._config)
         canvas.reveal(chosen, places, candidates, batch.forwards)
+        if self._watch is not None:
+            show(self._watch, batch.rows, canvas.ids)
 
     def _commit(self, batch: _Batch, canvas: Canvas, num_prompt: list[int]) -> None:
-        if (~canvas.logprobs.isfinite() | canvas.raw_logprobs.isnan()).any():
-            raise FloatingPointError("the model's logits are NaN or infinite; its weights or activations are damaged or "
-                                     "overflow (check the checkpoint, or decode in float32)")
+        canvas.check()
         blocks = zip(batch.rows, canvas.ids.tolist(), canvas.steps.tolist(), canvas.logprobs.tolist(),
                      canvas.raw_logprobs.tolist(), num_prompt, batch.forwards.tolist(), strict=True)
         for row, *block in blocks:
@@ -191,15 +209,3 @@ class BlockDecoder:
     def _recorded(self, greedy: bool) -> RecordedDecoding:
         return RecordedDecoding(**self._config.model_dump(), replay_class=self._strategy.replay_class,
                                 sampler_class="greedy" if greedy else self._strategy.sampler_class)
-
-    def _rollout(self, row: Progress) -> Rollout:
-        n, tokenizer = row.length, self._lm.tokenizer
-        text = None if tokenizer is None else str(tokenizer.decode(
-            row.ids[:n], skip_special_tokens=False, clean_up_tokenization_spaces=False))
-        return Rollout(
-            list(row.request.prompt_ids), row.ids[:n], row.steps[:n], row.logprobs[:n], row.raw_logprobs[:n],
-            tail_ids=row.ids[n:], tail_steps=row.steps[n:], tail_logprobs=row.logprobs[n:],
-            tail_raw_logprobs=row.raw_logprobs[n:], finish_reason=row.finish_reason, num_forwards=row.num_forwards,
-            num_cache_forwards=len(row.block_ends) - 1, block_size=self._block_size, block_ends=row.block_ends,
-            decoding=self._recorded(row.request.greedy), seed=row.request.seed,
-            weight_versions=[self._version] * len(row.block_ends), text=text)

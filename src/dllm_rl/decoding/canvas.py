@@ -1,6 +1,6 @@
-"""The canvas of the readable decoder: the current block of every row.
+"""The canvas of the readable decoders: the current block of every row, or the whole of it.
 
-Letters: B rows, b block size, M masked positions of the whole canvas.
+Letters: B rows, b positions of a row (a block, or all), M masked positions of the whole canvas.
 """
 
 from collections.abc import Sequence
@@ -60,6 +60,32 @@ class Canvas:
         nats = zeros.to(torch.float32)
         return cls(layout, torch.tensor(rows, device=device), place >= visible[:, None], zeros, nats, nats)
 
+    @classmethod
+    def whole(cls, prompts: Sequence[list[int]], lengths: Sequence[int], mask_token_id: int,
+              device: torch.device) -> "Canvas":
+        """Prompt and response of every row; what is shorter than the longest row ends in pads that nobody sees.
+
+        Args:
+            prompts: per row its prompt.
+            lengths: per row the number of response tokens.
+            mask_token_id: what the model sees at masked positions.
+            device: where to.
+        """
+        width = max(len(ids) + length for ids, length in zip(prompts, lengths, strict=True))
+        rows = [[*ids, *[mask_token_id] * (width - len(ids))] for ids in prompts]
+        place = torch.arange(width, device=device).expand(len(rows), width)
+        begin = torch.tensor([len(ids) for ids in prompts], device=device)[:, None]
+        real = place < begin + torch.tensor(list(lengths), device=device)[:, None]
+        zeros = torch.zeros_like(place)
+        layout = Layout(place, doc=torch.where(real, 0, place + 1), parent=zeros + NO_PARENT, view=zeros, block=zeros)
+        nats = zeros.to(torch.float32)
+        return cls(layout, torch.tensor(rows, device=device), real & (place >= begin), zeros, nats, nats)
+
+    def keep_rows(self, rows: Tensor) -> "Canvas":
+        """The canvas of some rows, int64 indices."""
+        return Canvas(self.layout.index(rows), *(own[rows] for own in (self.ids, self.masked, self.steps, self.logprobs,
+                                                                      self.raw_logprobs)))
+
     def reveal(self, chosen: Tensor, places: Tensor, candidates: Candidates, step: Tensor) -> None:
         """Put candidates where a strategy chose to; positions that are not masked stay as they are.
 
@@ -80,3 +106,9 @@ class Canvas:
         self.raw_logprobs = updated(self.raw_logprobs, candidates.raw_logprobs)
         self.steps = torch.where(chosen, step[:, None], self.steps)
         self.masked = self.masked & ~chosen
+
+    def check(self) -> None:
+        """Raise ``FloatingPointError`` if a revealed token has no log-probability: the model's logits were no numbers."""
+        if (~self.logprobs.isfinite() | self.raw_logprobs.isnan()).any():
+            raise FloatingPointError("the model's logits are NaN or infinite; its weights or activations are damaged or "
+                                     "overflow (check the checkpoint, or decode in float32)")

@@ -20,6 +20,7 @@ class Purpose(IntEnum):
     """What a number is drawn for; draws for different purposes are independent."""
 
     CANDIDATE = 0
+    ORDER = 1
 
 
 def uniform(seed: Tensor, position: Tensor, step: Tensor, purpose: Purpose) -> Tensor:

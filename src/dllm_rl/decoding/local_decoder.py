@@ -1,16 +1,45 @@
 """Decoding in this process: the public call, and the engine of the readable path."""
 
 from collections.abc import Iterable, Sequence
+from inspect import signature
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
 from dllm_rl.config.decoding import DecodingConfig
-from dllm_rl.decoding.block_decoder import BlockDecoder
-from dllm_rl.decoding.request import prepare_requests
+from dllm_rl.decoding.request import Request, prepare_requests
+from dllm_rl.decoding.watching import Watcher
 from dllm_rl.families import LanguageModel
 from dllm_rl.records import Rollout
-from dllm_rl.registry import nearest
+from dllm_rl.registry import DECODERS, nearest
+
+
+@runtime_checkable
+class Decoder(Protocol):
+    """A decoding loop: an entry of ``DECODERS``, or the user's own, called as ``(lm, config, version)``."""
+
+    def decode(self, requests: Sequence[Request], watch: Watcher | None = None) -> list[Rollout]:
+        """One rollout per request, in order; ``watch`` is shown the tokens after each forward."""
+        ...
+
+
+def load_decoder(lm: LanguageModel, config: DecodingConfig, version: int = 0) -> Decoder:
+    """The decoder that the settings name, or the family's own: ``block`` or ``canvas``.
+
+    Raises:
+        ValueError: an unknown name, an object that is no decoder, or settings that do not fit the model.
+    """
+    name = config.decoder or ("block" if lm.family.attention == "block" else "canvas")
+    make, arguments = DECODERS.load(name), (lm, config.model_copy(update={"decoder": name}), version)
+    try:
+        signature(make).bind(*arguments)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name!r} is no decoder: it cannot be called as (lm, config, version), {error}") from error
+    decoder = make(*arguments)
+    if not isinstance(decoder, Decoder):
+        raise ValueError(f"{name!r} is no decoder: what it makes has no decode(requests, watch)")
+    return decoder
 
 
 class LocalDecoder:
@@ -25,8 +54,8 @@ class LocalDecoder:
                  seeds: Sequence[Sequence[int]] | None = None) -> list[list[Rollout]]:
         """Decode ``num_samples`` responses per prompt; see ``dllm_rl.decoding.generate``."""
         groups = prepare_requests(self.lm, prompts, config, num_samples, seeds)
-        decoder = BlockDecoder(self.lm, config, self.version)
-        rollouts = iter(decoder.decode([request for group in groups for request in group]))
+        rollouts = iter(load_decoder(self.lm, config, self.version).decode(
+            [request for group in groups for request in group]))
         return [[next(rollouts) for _ in group] for group in groups]
 
     @torch.no_grad()
@@ -56,7 +85,7 @@ def generate(lm: LanguageModel, prompts: Sequence[str | list[int]], config: Deco
     """Decode responses on the readable path.
 
     Args:
-        lm: a model of a block family.
+        lm: the model.
         prompts: rendered texts, or lists of token ids, taken as they are.
         config: how to decode.
         num_samples: responses per prompt.

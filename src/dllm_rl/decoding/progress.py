@@ -2,7 +2,10 @@
 
 from dataclasses import dataclass, field
 
+from dllm_rl.config.decoding import RecordedDecoding
 from dllm_rl.decoding.request import Request
+from dllm_rl.families import LanguageModel
+from dllm_rl.records import Rollout
 
 
 @dataclass
@@ -11,6 +14,7 @@ class Progress:
 
     Attributes:
         request: what is decoded.
+        number: the request's place among those of the call.
         ids, steps, logprobs, raw_logprobs: per decoded token as in ``Rollout``, response and hidden tail together.
         block_ends: exclusive end of every block, counted in decoded tokens.
         num_forwards: denoising forwards so far.
@@ -25,6 +29,7 @@ class Progress:
     """
 
     request: Request
+    number: int = 0
     ids: list[int] = field(default_factory=list)
     steps: list[int] = field(default_factory=list)
     logprobs: list[float] = field(default_factory=list)
@@ -54,3 +59,25 @@ class Progress:
             self.length, self.finish_reason = stop, "stop"
         elif len(self.ids) >= limit:
             self.length, self.finish_reason = limit, "length"
+
+    def rollout(self, lm: LanguageModel, decoding: RecordedDecoding, version: int,
+                block_size: int | None = None) -> Rollout:
+        """The record of a request that has ended.
+
+        Args:
+            lm: the model; without a tokenizer there is no text.
+            decoding: the settings with their classes.
+            version: of the weights.
+            block_size: of blocks on the absolute grid, each but the last written to a cache by a forward more; ``None``
+                for blocks of a canvas.
+        """
+        n, tokenizer = self.length, lm.tokenizer
+        text = None if tokenizer is None else str(tokenizer.decode(
+            self.ids[:n], skip_special_tokens=False, clean_up_tokenization_spaces=False))
+        return Rollout(
+            list(self.request.prompt_ids), self.ids[:n], self.steps[:n], self.logprobs[:n], self.raw_logprobs[:n],
+            tail_ids=self.ids[n:], tail_steps=self.steps[n:], tail_logprobs=self.logprobs[n:],
+            tail_raw_logprobs=self.raw_logprobs[n:], finish_reason=self.finish_reason, num_forwards=self.num_forwards,
+            num_cache_forwards=0 if block_size is None else len(self.block_ends) - 1, block_size=block_size,
+            block_ends=self.block_ends, decoding=decoding, seed=self.request.seed,
+            weight_versions=[version] * len(self.block_ends), text=text)

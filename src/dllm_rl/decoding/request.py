@@ -4,10 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import index
 
-from dllm_rl.config.decoding import DecodingConfig
+import torch
+from torch import Tensor
+
+from dllm_rl.config.decoding import DecodingConfig, block_problem, canvas_problem
 from dllm_rl.decoding.draws import MAX_SEED, request_seeds
-from dllm_rl.decoding.strategies import num_steps
+from dllm_rl.decoding.schedules import num_steps
 from dllm_rl.families import LanguageModel
+
+DEFAULT_CANVAS_BLOCK = 32
+"""Block of a canvas where nothing is said; what published settings use (SPEC 9.3)."""
 
 
 @dataclass(frozen=True)
@@ -34,14 +40,18 @@ class Request:
 
 
 def resolve_block_size(lm: LanguageModel, config: DecodingConfig) -> int:
-    """The decoding block: the config's, or the checkpoint's own.
+    """The decoding block of a block family: the config's, or the checkpoint's own.
 
     Raises:
-        ValueError: neither states one, more steps than positions are asked for, or the family's logits are shifted.
+        ValueError: neither states one, more steps than positions or options of a canvas are asked for, or the family has no
+            blocks.
     """
-    if lm.family.logit_shift:
-        raise ValueError(f"decoder 'block' cannot decode the {lm.family.name} family, whose logits are shifted; "
-                         "use a checkpoint of a block family")
+    if lm.family.attention != "block":
+        raise ValueError(f"decoder 'block' cannot decode the {lm.family.name} family, in which every token sees every "
+                         "other; use decoder=canvas")
+    problem = block_problem(config)
+    if problem:
+        raise ValueError(problem)
     size = lm.block_size if config.block_size is None else config.block_size
     if size is None:
         raise ValueError("neither the checkpoint nor the settings state a block size; set block_size=... "
@@ -52,6 +62,42 @@ def resolve_block_size(lm: LanguageModel, config: DecodingConfig) -> int:
     return size
 
 
+def resolve_canvas(lm: LanguageModel, config: DecodingConfig, one_block: bool) -> tuple[int, int]:
+    """Block size and steps of a canvas.
+
+    Args:
+        lm: the model.
+        config: the settings.
+        one_block: whether the decoder takes the whole response as one block.
+
+    Raises:
+        ValueError: a block family, options of the block decoder, a length that is no multiple of the block, or fewer steps
+            than blocks.
+    """
+    if lm.family.attention == "block":
+        raise ValueError(f"decoder {config.decoder!r} cannot decode the {lm.family.name} family, whose blocks see nothing "
+                         "behind them; use decoder=block")
+    length = config.max_gen_length
+    if one_block and config.block_size not in (None, length):
+        raise ValueError(f"block_size is {config.block_size}, but decoder {config.decoder!r} takes the whole response of "
+                         f"{length} tokens as one block; leave block_size out")
+    if config.denoising_steps_per_block is not None:
+        raise ValueError(f"denoising_steps_per_block is {config.denoising_steps_per_block}, which decoder "
+                         f"{config.decoder!r} does not have; set steps, those of the whole response")
+    size = length if one_block else config.block_size or min(DEFAULT_CANVAS_BLOCK, length)
+    steps = config.steps or length
+    problem = canvas_problem(length, size, steps)
+    if problem:
+        raise ValueError(problem)
+    return size, steps
+
+
+def resolve_delimiters(lm: LanguageModel, config: DecodingConfig) -> Tensor:
+    """(D,) int64: the ids of ``block_delimiters``; errors as for stop tokens."""
+    return torch.tensor([_token_id(lm, token, "block delimiter") for token in config.block_delimiters],
+                        dtype=torch.long, device=lm.device)
+
+
 def resolve_stop_ids(lm: LanguageModel, config: DecodingConfig) -> frozenset[int]:
     """Ids that end a response: the model's own and ``stop_token_list``; none under ``ignore_eos``.
 
@@ -60,20 +106,20 @@ def resolve_stop_ids(lm: LanguageModel, config: DecodingConfig) -> frozenset[int
     """
     if config.ignore_eos:
         return frozenset()
-    return frozenset([*lm.stop_token_ids, *(_stop_id(lm, token) for token in config.stop_token_list)])
+    return frozenset([*lm.stop_token_ids, *(_token_id(lm, token, "stop token") for token in config.stop_token_list)])
 
 
-def _stop_id(lm: LanguageModel, token: str | int) -> int:
+def _token_id(lm: LanguageModel, token: str | int, what: str) -> int:
     if isinstance(token, int):
         if not 0 <= token < lm.vocab_size:
-            raise ValueError(f"stop token {token} is outside the vocabulary 0..{lm.vocab_size - 1}; remove it")
+            raise ValueError(f"{what} {token} is outside the vocabulary 0..{lm.vocab_size - 1}; remove it")
         return token
     if lm.tokenizer is None:
-        raise ValueError(f"stop token {token!r} is text, but the checkpoint has no tokenizer; give its id")
+        raise ValueError(f"{what} {token!r} is text, but the checkpoint has no tokenizer; give its id")
     vocabulary = lm.tokenizer.get_vocab()
     ids = [vocabulary[token]] if token in vocabulary else lm.tokenizer.encode(token, add_special_tokens=False)
     if len(ids) != 1 or ids[0] == lm.tokenizer.unk_token_id:
-        raise ValueError(f"stop token {token!r} is not one token of the tokenizer; give a single token or its id")
+        raise ValueError(f"{what} {token!r} is not one token of the tokenizer; give a single token or its id")
     return ids[0]
 
 
@@ -101,6 +147,11 @@ def encode_prompt(lm: LanguageModel, prompt: str | Sequence[int]) -> list[int]:
     return ids
 
 
+def position_grain(lm: LanguageModel, config: DecodingConfig) -> int:
+    """What the positions of a response are counted in: blocks for a block family, tokens for others."""
+    return resolve_block_size(lm, config) if lm.family.attention == "block" else 1
+
+
 def length_problem(lm: LanguageModel, prompt_ids: Sequence[int], max_new: int, block_size: int) -> str | None:
     """Why a prompt does not fit into the model's positions together with the longest response, if it does not.
 
@@ -117,8 +168,9 @@ def length_problem(lm: LanguageModel, prompt_ids: Sequence[int], max_new: int, b
     needed = -(-(len(prompt_ids) + max_new) // block_size) * block_size
     if needed <= limit:
         return None
-    return (f"a prompt of {len(prompt_ids)} tokens and max_gen_length {max_new} reach position {needed} "
-            f"in blocks of {block_size}, the model has {limit}; shorten the prompt or max_gen_length")
+    blocks = f" in blocks of {block_size}" if block_size > 1 else ""
+    return (f"a prompt of {len(prompt_ids)} tokens and max_gen_length {max_new} reach position {needed}{blocks}, the model "
+            f"has {limit}; shorten the prompt or max_gen_length")
 
 
 def _check_seeds(seeds: Sequence[Sequence[int]], num_prompts: int, num_samples: int) -> None:
@@ -152,7 +204,7 @@ def prepare_requests(lm: LanguageModel, prompts: Sequence[str | list[int]], conf
         raise ValueError("prompts is one text; give a list of prompts")
     if num_samples < 1:
         raise ValueError(f"num_samples {num_samples} is not allowed; give 1 or more")
-    block_size, stop_ids = resolve_block_size(lm, config), resolve_stop_ids(lm, config)
+    block_size, stop_ids = position_grain(lm, config), resolve_stop_ids(lm, config)
     encoded = [encode_prompt(lm, prompt) for prompt in prompts]
     problems = [length_problem(lm, ids, config.max_gen_length, block_size) for ids in encoded]
     for problem in filter(None, problems):

@@ -1,19 +1,22 @@
-"""From logits to candidates: the decoding distribution, draws from it, and the scores positions are ordered by.
+"""From logits to candidates: the decoding distribution, draws from it, and their scores.
 
 Letters: V vocabulary. Leading axes are free and written ``...``. Everything is fp32; draws accumulate in float64.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
 from dllm_rl.config.decoding import DecodingConfig
+from dllm_rl.decoding.scores import SCORES, Scored
+
+ScoreOf = Literal["processed", "temperature", "raw"]
 
 
-def processed_logits(logits: Tensor, allowed: Tensor, config: DecodingConfig) -> Tensor:
+def processed_logits(logits: Tensor, allowed: Tensor, config: DecodingConfig, top_p_first: bool = False) -> Tensor:
     """Logits of the decoding distribution: forbidden ids out, temperature, top-k, top-p, in this order.
 
     Top-k keeps every logit at least as large as the k-th largest. Top-p sorts in descending order (ties to the smaller
@@ -24,6 +27,7 @@ def processed_logits(logits: Tensor, allowed: Tensor, config: DecodingConfig) ->
         logits: (..., V) of any float dtype; may carry gradients, which flow to the logits that stay.
         allowed: (V,) bool; ids that may be drawn.
         config: ``temperature``, ``top_k``, ``top_p``.
+        top_p_first: take the nucleus before the k largest, as Dream does.
 
     Returns:
         (..., V) float32, ``-inf`` at ids that are out; with a temperature shifted so that the largest is 0.
@@ -34,16 +38,32 @@ def processed_logits(logits: Tensor, allowed: Tensor, config: DecodingConfig) ->
     if config.top_k > logits.shape[-1]:
         raise ValueError(f"top_k {config.top_k} is larger than the vocabulary of {logits.shape[-1]} ids; "
                          "use 0 to keep all")
-    scores = logits.float().masked_fill(~allowed, -torch.inf)
-    if config.temperature not in (0.0, 1.0):
-        # Shifted first, so that a temperature near 0 sends the others to -inf instead of overflowing to inf - inf.
-        scores = (scores - scores.detach().amax(-1, keepdim=True)) / config.temperature
-    if config.top_k:
-        smallest = scores.detach().topk(config.top_k, dim=-1).values[..., -1:]
-        scores = scores.masked_fill(scores < smallest, -torch.inf)
-    if config.top_p < 1:
-        scores = scores.masked_fill(~_nucleus(scores.detach(), config.top_p), -torch.inf)
+    scores = scaled_logits(logits, allowed, config)
+    for keep in (_keep_nucleus, _keep_largest) if top_p_first else (_keep_largest, _keep_nucleus):
+        scores = keep(scores, config)
     return scores
+
+
+def scaled_logits(logits: Tensor, allowed: Tensor, config: DecodingConfig) -> Tensor:
+    """(..., V) float32 logits without forbidden ids, divided by the temperature, not filtered."""
+    scores = logits.float().masked_fill(~allowed, -torch.inf)
+    if config.temperature in (0.0, 1.0):
+        return scores
+    # Shifted first, so that a temperature near 0 sends the others to -inf instead of overflowing to inf - inf.
+    return (scores - scores.detach().amax(-1, keepdim=True)) / config.temperature
+
+
+def _keep_largest(scores: Tensor, config: DecodingConfig) -> Tensor:
+    if not config.top_k:
+        return scores
+    smallest = scores.detach().topk(config.top_k, dim=-1).values[..., -1:]
+    return scores.masked_fill(scores < smallest, -torch.inf)
+
+
+def _keep_nucleus(scores: Tensor, config: DecodingConfig) -> Tensor:
+    if config.top_p >= 1:
+        return scores
+    return scores.masked_fill(~_nucleus(scores.detach(), config.top_p), -torch.inf)
 
 
 def _nucleus(logits: Tensor, top_p: float) -> Tensor:
@@ -79,26 +99,6 @@ def draw(logits: Tensor, uniforms: Tensor | None) -> Tensor:
     return (sums > threshold).to(torch.uint8).argmax(-1)
 
 
-def confidence(logits: Tensor, candidate_log_probs: Tensor) -> Tensor:
-    """Probability of the candidate: (...) in (0, 1] from its (...) log-probability; (..., V) ``logits`` unused."""
-    return candidate_log_probs.exp()
-
-
-def negative_entropy(logits: Tensor, candidate_log_probs: Tensor) -> Tensor:
-    """Sum of p ln p (nats, at most 0; 0 ln 0 = 0) of (..., V) processed ``logits``, whatever the candidate: (...)."""
-    return -torch.special.entr(logits.softmax(-1)).sum(-1)
-
-
-def equal_scores(logits: Tensor, candidate_log_probs: Tensor) -> Tensor:
-    """(...) zeros, for strategies that order by position alone."""
-    return torch.zeros_like(candidate_log_probs)
-
-
-SCORES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
-    "confidence": confidence, "negative_entropy": negative_entropy, "position": equal_scores}
-"""What a strategy may order positions by: (..., V) processed logits and the candidates' log-probabilities to (...)."""
-
-
 @dataclass(frozen=True)
 class Candidates:
     """One candidate per position, all of shape (...).
@@ -108,28 +108,71 @@ class Candidates:
         scores: float32; larger is revealed earlier.
         logprobs: float32 nats under the decoding distribution. NaN if any logit of the position was.
         raw_logprobs: float32 nats under the plain softmax of all V logits at temperature 1. NaN likewise.
+        logits: (..., V) float32, of the decoding distribution.
+
+    Example: ``Candidates(ids=torch.tensor([7]), scores=torch.tensor([0.9]), ...)`` is one position's candidate, id 7.
     """
 
     ids: Tensor
     scores: Tensor
     logprobs: Tensor
     raw_logprobs: Tensor
+    logits: Tensor
 
 
-def propose(logits: Tensor, allowed: Tensor, config: DecodingConfig, score: str, uniforms: Tensor | None) -> Candidates:
-    """Draw a candidate for every position and score it.
+@dataclass(frozen=True)
+class Sampler:
+    """How candidates are drawn and scored.
 
-    Args:
-        logits: (..., V) float32.
+    Attributes:
+        config: the decoding distribution, ``alg_temp`` and ``pad_target_penalty``.
         allowed: (V,) bool; ids that may be drawn.
-        config: the decoding distribution.
-        score: a name in ``SCORES``.
-        uniforms: (...) float64 in [0, 1), or ``None`` to take the most probable ids.
-
-    Raises:
-        ValueError: ``top_k`` is larger than V.
+        score: a name in ``scores.SCORES``.
+        score_of: which softmax scores are taken from, as the option of that name.
+        top_p_first: see ``processed_logits``.
+        pad_token_id: what ``pad_target_penalty`` is for; ``None`` where there is no pad.
     """
-    processed = processed_logits(logits, allowed, config)
-    ids = draw(processed, uniforms)
-    logprobs = log_probs(processed, ids)
-    return Candidates(ids, SCORES[score](processed, logprobs), logprobs, log_probs(logits.float(), ids))
+
+    config: DecodingConfig
+    allowed: Tensor
+    score: str
+    score_of: ScoreOf = "processed"
+    top_p_first: bool = False
+    pad_token_id: int | None = None
+
+    def propose(self, logits: Tensor, uniforms: Tensor | None, order: Tensor) -> Candidates:
+        """Draw a candidate for every position and score it.
+
+        Args:
+            logits: (..., V) float32.
+            uniforms: (...) float64 in [0, 1) for the candidates, or ``None`` to take the most probable ids.
+            order: (...) float64 in [0, 1) for orders that are random.
+
+        Raises:
+            ValueError: ``top_k`` is larger than V.
+        """
+        processed = processed_logits(logits, self.allowed, self.config, self.top_p_first)
+        ids = draw(processed, uniforms)
+        scores = SCORES[self.score](Scored(self._scored_logits(logits, processed), ids, order)).float()
+        return Candidates(ids, self._ordered(self._penalised(scores, ids), order), log_probs(processed, ids),
+                          log_probs(logits.float(), ids), processed)
+
+    def _scored_logits(self, logits: Tensor, processed: Tensor) -> Tensor:
+        if self.score_of == "raw":
+            return logits.double()      # published decoders take this softmax in float64 (SPEC 1.4)
+        return processed if self.score_of == "processed" else scaled_logits(logits, self.allowed, self.config)
+
+    def _penalised(self, scores: Tensor, ids: Tensor) -> Tensor:
+        """Lower scores where the candidate is a pad: positive ones are divided, negative ones multiplied (SPEC 13)."""
+        penalty = self.config.pad_target_penalty
+        if penalty == 1 or self.pad_token_id is None:
+            return scores
+        lowered = torch.where(scores > 0, scores / penalty, scores * penalty)
+        return torch.where(ids == self.pad_token_id, lowered, scores)
+
+    def _ordered(self, scores: Tensor, order: Tensor) -> Tensor:
+        """With an order temperature, Gumbel noise on the scores: the best n are then n draws without replacement."""
+        if not self.config.alg_temp:
+            return scores
+        tiny = torch.finfo(torch.float64).tiny
+        return (scores / self.config.alg_temp - (-order.clamp(min=tiny).log()).log()).float()

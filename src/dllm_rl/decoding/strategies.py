@@ -1,63 +1,73 @@
-"""Unmasking strategies: which masked positions of a block take their candidate at a step (SPEC 1.3).
+"""Unmasking strategies: which masked positions of a block take their candidate at a step (SPEC 1.3, 1.4, 1.6).
 
-Letters: B rows, b block size, S steps per block, n_t positions due at step t = 0 .. S-1:
-``b // S``, one more while ``t < b mod S``; at the last step all that are left.
+Letters: B rows, b block size. How many positions are due at a step is the decoder's schedule (``schedules.py``), which
+is told in ``Step.quota``.
 
-Every strategy reveals masked positions only, at least one in a row that has any, and everything at step S - 1. Ties go
-to the left. None reads a tensor's value on the host.
+Every strategy reveals masked positions only, everything at a block's last step, and at least one in a row that has any
+wherever the schedule has one due. Ties go to the left. None reads a tensor's value on the host.
 """
 
-from typing import ClassVar, Literal, Protocol
+from abc import ABC, abstractmethod
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
 
 from dllm_rl.config.decoding import DecodingConfig
+from dllm_rl.decoding.step import Step
 
 SamplerClass = Literal["random", "sequential", "distribution", "drawn", "greedy"]
 ReplayClass = Literal["selection", "history", "edit"]
-Score = Literal["confidence", "negative_entropy", "position"]
 
 
-class Strategy(Protocol):
-    """A rule that picks positions to reveal.
+class Strategy(ABC):
+    """A rule that picks positions to reveal; derive from it and write ``reveal``.
 
     Attributes:
-        score: what positions are ordered by, a name in ``sampling.SCORES``.
+        score: what positions are ordered by, a name in ``scores.SCORES``; where it is ``confidence``, the option ``score``
+            may replace it.
         sampler_class: which random choices influence the outcome at a temperature above 0 (METHODS 2.6).
         replay_class: what the record must hold for the log-probabilities to be recomputed.
+        paced: whether it reveals what is due. One that is not decides by itself how many go; the canvas decoder then
+            calls it until the block is done, with a quota of 1.
+        needs_logits: whether ``Step.logits`` is read.
+        adapts_blocks: whether ``block_length`` is asked at the opening of each block of a canvas.
     """
 
-    score: ClassVar[Score]
-    sampler_class: ClassVar[SamplerClass]
-    replay_class: ClassVar[ReplayClass]
+    score: ClassVar[str] = "confidence"
+    sampler_class: ClassVar[SamplerClass] = "drawn"
+    replay_class: ClassVar[ReplayClass] = "selection"
+    paced: ClassVar[bool] = True
+    needs_logits: ClassVar[bool] = False
+    adapts_blocks: ClassVar[bool] = False
 
-    def reveal(self, scores: Tensor, masked: Tensor, step: Tensor, config: DecodingConfig, block_size: int) -> Tensor:
+    @abstractmethod
+    def reveal(self, scores: Tensor, masked: Tensor, step: Step, config: DecodingConfig) -> Tensor:
         """Pick positions.
 
         Args:
             scores: (B, b) float32, larger is better; read at masked positions only.
             masked: (B, b) bool.
-            step: (B,) int64; 0-based number of the row's step in this block.
-            config: ``denoising_steps_per_block`` and the strategy's own thresholds.
-            block_size: b.
+            step: what is due, and what else the strategy is told.
+            config: the strategy's own thresholds.
 
         Returns:
             (B, b) bool, a subset of ``masked``.
         """
-        ...
 
+    def block_length(self, scores: Tensor, masked: Tensor, delimiter: Tensor, config: DecodingConfig) -> Tensor:
+        """How many of a block's positions it keeps; asked once, at its opening, if the strategy ``adapts_blocks``.
 
-def num_steps(config: DecodingConfig, block_size: int) -> int:
-    """S: the configured steps per block, or one per position."""
-    return block_size if config.denoising_steps_per_block is None else config.denoising_steps_per_block
+        Args:
+            scores: (B, w) float32 of the first candidates of the block and of what may be added to it.
+            masked: (B, w) bool; positions of the row that may belong to the block.
+            delimiter: (B, w) bool; positions whose candidate is a delimiter.
+            config: thresholds.
 
-
-def quota(step: Tensor, config: DecodingConfig, block_size: int) -> Tensor:
-    """(B,) int64: n_t, not yet capped at the masks left; the whole block at the last step."""
-    steps = num_steps(config, block_size)
-    due = block_size // steps + (step < block_size % steps).long()
-    return torch.where(step >= steps - 1, block_size, due)
+        Returns:
+            (B,) int64, from 1 to w.
+        """
+        return masked.sum(-1)
 
 
 def ranks(scores: Tensor, masked: Tensor) -> Tensor:
@@ -73,53 +83,55 @@ def best(scores: Tensor, masked: Tensor, count: Tensor) -> Tensor:
     return masked & (ranks(scores, masked) < count[:, None])
 
 
-class LowConfidenceStatic:
-    """The n_t most confident positions."""
+def due(step: Step, count: Tensor) -> Tensor:
+    """(B,) int64: ``count``, or more than any block holds in rows whose block ends with this step."""
+    return torch.where(step.last, torch.iinfo(torch.long).max, count)
 
-    score: ClassVar[Score] = "confidence"
-    sampler_class: ClassVar[SamplerClass] = "drawn"
-    replay_class: ClassVar[ReplayClass] = "selection"
 
-    def reveal(self, scores: Tensor, masked: Tensor, step: Tensor, config: DecodingConfig, block_size: int) -> Tensor:
+def passes(scores: Tensor, threshold: float, step: Step) -> Tensor:
+    """(B, b) bool: scores above a threshold; one equal to it passes where the decoder's rule includes it."""
+    return scores >= threshold if step.inclusive else scores > threshold
+
+
+class LowConfidenceStatic(Strategy):
+    """The most confident positions, as many as are due."""
+
+    def reveal(self, scores: Tensor, masked: Tensor, step: Step, config: DecodingConfig) -> Tensor:
         """See ``Strategy``."""
-        return best(scores, masked, quota(step, config, block_size))
+        return best(scores, masked, due(step, step.quota))
 
 
-class LowConfidenceDynamic:
-    """All positions more confident than ``dynamic_threshold`` (strictly); if they are fewer than n_t, the n_t best."""
+class LowConfidenceDynamic(Strategy):
+    """All positions that pass ``dynamic_threshold``; if they are fewer than are due, the best of these."""
 
-    score: ClassVar[Score] = "confidence"
-    sampler_class: ClassVar[SamplerClass] = "drawn"
-    replay_class: ClassVar[ReplayClass] = "selection"
+    paced: ClassVar[bool] = False
 
-    def reveal(self, scores: Tensor, masked: Tensor, step: Tensor, config: DecodingConfig, block_size: int) -> Tensor:
+    def reveal(self, scores: Tensor, masked: Tensor, step: Step, config: DecodingConfig) -> Tensor:
         """See ``Strategy``."""
-        sure = masked & (scores > config.dynamic_threshold)
-        return sure | best(scores, masked, quota(step, config, block_size))
+        sure = masked & passes(scores, config.dynamic_threshold, step)
+        return sure | best(scores, masked, due(step, step.quota))
 
 
-class Sequential:
-    """The n_t left-most masked positions."""
+class Sequential(Strategy):
+    """The left-most masked positions, as many as are due."""
 
-    score: ClassVar[Score] = "position"
+    score: ClassVar[str] = "position"
     sampler_class: ClassVar[SamplerClass] = "sequential"
-    replay_class: ClassVar[ReplayClass] = "selection"
 
-    def reveal(self, scores: Tensor, masked: Tensor, step: Tensor, config: DecodingConfig, block_size: int) -> Tensor:
+    def reveal(self, scores: Tensor, masked: Tensor, step: Step, config: DecodingConfig) -> Tensor:
         """See ``Strategy``."""
-        return best(torch.zeros_like(scores), masked, quota(step, config, block_size))
+        return best(torch.zeros_like(scores), masked, due(step, step.quota))
 
 
-class EntropyBounded:
+class EntropyBounded(Strategy):
     """The longest run of most certain positions whose entropies sum to less than ``eb_threshold``, at least one."""
 
-    score: ClassVar[Score] = "negative_entropy"
+    score: ClassVar[str] = "neg_entropy"
     sampler_class: ClassVar[SamplerClass] = "distribution"
-    replay_class: ClassVar[ReplayClass] = "selection"
+    paced: ClassVar[bool] = False
 
-    def reveal(self, scores: Tensor, masked: Tensor, step: Tensor, config: DecodingConfig, block_size: int) -> Tensor:
+    def reveal(self, scores: Tensor, masked: Tensor, step: Step, config: DecodingConfig) -> Tensor:
         """See ``Strategy``."""
         entropies = scores.neg().clamp(min=0).masked_fill(~masked, torch.inf).sort(dim=-1).values
         count = (entropies.cumsum(-1, dtype=torch.float64) < config.eb_threshold).sum(-1).clamp(min=1)
-        last = step >= num_steps(config, block_size) - 1
-        return best(scores, masked, torch.where(last, block_size, count))
+        return best(scores, masked, due(step, count))

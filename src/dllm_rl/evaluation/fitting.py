@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from dllm_rl.decoding.request import encode_prompt, length_problem, resolve_block_size
+from dllm_rl.decoding.request import encode_prompt, length_problem, position_grain
 from dllm_rl.evaluation.answers import Answerer
 from dllm_rl.records import Task
 
@@ -21,7 +21,7 @@ def fitting_tasks(answerer: Answerer, tasks: Sequence[Task]) -> tuple[list[Task]
         ValueError: no task fits; or a prompt, block size or format that cannot be used.
     """
     lm, max_new = answerer.lm, answerer.decoding.max_gen_length
-    block_size = resolve_block_size(lm, answerer.decoding)
+    block_size = position_grain(lm, answerer.decoding)
     problems = [length_problem(lm, encode_prompt(lm, answerer.render(task)), max_new, block_size) for task in tasks]
     kept = [task for task, problem in zip(tasks, problems, strict=True) if problem is None]
     if not kept:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from dllm_rl.config.evaluation import EvalConfig
-from dllm_rl.decoding import LocalDecoder
+from dllm_rl.engine import Engine
 from dllm_rl.evaluation.answers import Answerer
 from dllm_rl.evaluation.display import Display
 from dllm_rl.evaluation.fitting import fitting_tasks
@@ -32,7 +32,7 @@ def run_eval(config: EvalConfig, folder: Path, display: Display) -> dict[str, Su
     tasks = load_tasks(config.tasks.name, config.tasks.options, folder)
     reward = build_reward(config.reward.name, config.reward.options, folder, config.reward_time_limit)
     lm = load_configured(config.model)
-    engine = TimedEngine(LocalDecoder(lm))
+    engine = TimedEngine(Engine(lm, config.engine))
     answerers = {name: Answerer(lm, engine, config.prompt, decoding, reward, config.num_samples)
                  for name, decoding in config.decodings().items()}
     parts = {name: fitting_tasks(answerer, tasks) for name, answerer in answerers.items()}

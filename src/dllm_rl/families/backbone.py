@@ -5,7 +5,9 @@ values to the ``AttentionContext`` that came with the batch, so no mask is ever 
 """
 
 import json
+import textwrap
 from collections.abc import Mapping
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
+from transformers.conversion_mapping import get_model_conversion_mapping
 from transformers.utils import logging
 
 from dllm_rl.attention import AttentionContext
@@ -32,6 +35,8 @@ ATTENTION = "dllm_rl"
 
 _NOT_BACKBONE = ("architectures", "model_type", "torch_dtype", "dtype", "auto_map", "attn_implementation",
                  "transformers_version", "pad_token_id", "use_cache")
+_NOT_IN_4 = ("rope_parameters", "layer_types", "num_local_experts")
+_EVERY_CONFIG = frozenset(PreTrainedConfig().to_dict())
 
 
 def _attention(module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, *,
@@ -49,27 +54,30 @@ def backbone_config(family: Family, published: Mapping[str, Any]) -> PreTrainedC
     The pad id stays out: with it a stock embedding would give the pad row no gradient (SPEC 13, pad row).
 
     Raises:
-        ValueError: a setting that the stock model does not compute.
+        ValueError: a setting that the stock model does not compute, settings that are absent or contradict each other.
     """
     for key, allowed in family.required.items():
         if key in published and published[key] not in allowed:
             raise ValueError(f"config.json has {key} {published[key]!r}, which family {family.name!r} does not compute "
                              f"(allowed: {', '.join(map(repr, allowed))})")
-    if family.config_names:
-        keys = {own: published[key] for key, own in family.config_names.items() if key in published}
-    else:
-        keys = {key: value for key, value in published.items()
-                if key not in _NOT_BACKBONE and not (key == "rope_scaling" and value is None)}
-    try:
-        return AutoConfig.for_model(family.backbone, use_cache=False, pad_token_id=None, **keys)
+    lacking = [key for key in family.config_names if key not in published]
+    if lacking:
+        raise ValueError(f"config.json lacks {', '.join(lacking)}, which family {family.name!r} needs; add them")
+    keys = {own: published[key] for key, own in family.config_names.items()} or {
+        key: value for key, value in published.items()
+        if key not in _NOT_BACKBONE and not (key == "rope_scaling" and value is None)}
+    try:      # a copy, since transformers completes what it is given
+        return AutoConfig.for_model(family.backbone, use_cache=False, pad_token_id=None, **deepcopy(keys))
     except StrictDataclassError as error:
         raise ValueError(f"config.json contradicts itself: {' '.join(str(error).split())}") from error
 
 
-def create_backbone(config: PreTrainedConfig, dtype: torch.dtype) -> PreTrainedModel:
-    """A backbone with fresh weights, drawn from torch's global generator."""
-    model = AutoModelForCausalLM.from_config(config, dtype=dtype)
+def create_backbone(config: PreTrainedConfig, dtype: torch.dtype, weight_names: Mapping[str, str]) -> PreTrainedModel:
+    """A backbone with fresh weights, drawn from torch's global generator; saved under the published ``weight_names``."""
+    model: Any = AutoModelForCausalLM.from_config(config, dtype=dtype)
     model.set_attn_implementation(ATTENTION)
+    # save_pretrained undoes the conversions that from_pretrained leaves here; a fresh model has to be told of ours.
+    model._weight_conversions = get_model_conversion_mapping(model, dict(weight_names) or None, add_legacy=False)
     return model
 
 
@@ -78,14 +86,12 @@ def read_backbone(folder: Path, config: PreTrainedConfig, dtype: torch.dtype,
     """A backbone with the weights of ``folder``, whose names are mapped by ``weight_names``, here and when it is saved.
 
     Raises:
-        ValueError: the weights are absent, damaged, or do not fit the config; names the file or the tensors.
+        ValueError: the weights are damaged, or do not fit the config; names the file or the tensors.
     """
-    if not any(folder.glob("*.safetensors")):
-        raise ValueError(f"{folder} holds no *.safetensors weights; is the download or the save complete?")
-    try:
+    try:      # tensors of a wrong shape are let through to the report, which says more than the error
         loaded: Any = AutoModelForCausalLM.from_pretrained(
             folder, config=config, dtype=dtype, key_mapping=dict(weight_names) or None, local_files_only=True,
-            output_loading_info=True)
+            output_loading_info=True, ignore_mismatched_sizes=True)
     except (SafetensorError, OSError, RuntimeError) as error:
         raise ValueError(f"the weights in {folder} cannot be read ({error}); the files may be half-written: "
                          "copy or download the checkpoint again") from error
@@ -98,10 +104,10 @@ def read_backbone(folder: Path, config: PreTrainedConfig, dtype: torch.dtype,
     return model
 
 
-def write_backbone(model: PreTrainedModel, folder: Path, dtype: torch.dtype) -> None:
-    """Write the weights as ``dtype``, in shards of at most 5 GB, under the published names; no config."""
+def write_backbone(model: PreTrainedModel, folder: Path, dtype: torch.dtype, max_shard_size: str) -> None:
+    """Write the weights as ``dtype`` under the published names, in files of at most ``max_shard_size``; no config."""
     cast = None if dtype == model.dtype else {name: tensor.to(dtype) for name, tensor in model.state_dict().items()}
-    model.save_pretrained(folder, max_shard_size="5GB", state_dict=cast)
+    model.save_pretrained(folder, max_shard_size=max_shard_size, state_dict=cast)
     for extra in ("config.json", "generation_config.json"):
         (folder / extra).unlink(missing_ok=True)
 
@@ -109,18 +115,34 @@ def write_backbone(model: PreTrainedModel, folder: Path, dtype: torch.dtype) -> 
 def backbone_settings(model: PreTrainedModel) -> dict[str, Any]:
     """The settings of a backbone under the key names of transformers 4, which published readers expect."""
     settings = model.config.to_dict()
-    rope = settings.pop("rope_parameters", None) or {}
-    return {**settings, "rope_theta": rope.get("rope_theta", 10000.0)}
+    rope = settings["rope_parameters"]
+    own = {key: value for key, value in settings.items() if key not in _EVERY_CONFIG and key not in _NOT_IN_4}
+    return {**own, "rope_theta": rope["rope_theta"], "transformers_version": settings["transformers_version"]}
 
 
 def read_tokenizer(folder: Path, config: PreTrainedConfig) -> PreTrainedTokenizerBase | None:
     """The tokenizer of a checkpoint folder; ``None`` if the folder has none.
 
-    The stock config is handed over because transformers knows no published ``model_type`` of a diffusion model.
+    The stock config is handed over because transformers knows no published ``model_type`` of a diffusion model. A
+    vocabulary of ``vocab.json`` and ``merges.txt`` is read by the backbone's own class: a published folder may name one
+    of its own in remote code, which we do not run.
+
+    Raises:
+        ValueError: a file of the tokenizer is absent or damaged.
     """
-    if not (folder / "tokenizer_config.json").is_file() and not (folder / "tokenizer.json").is_file():
+    whole, parts = folder / "tokenizer.json", [folder / "vocab.json", folder / "merges.txt"]
+    if not (folder / "tokenizer_config.json").is_file() and not whole.is_file():
         return None
-    return AutoTokenizer.from_pretrained(folder, config=config, local_files_only=True, trust_remote_code=False)
+    if not whole.is_file() and not all(part.is_file() for part in parts):
+        raise ValueError(f"{folder} has tokenizer_config.json but no vocabulary: neither tokenizer.json nor vocab.json "
+                         "with merges.txt; is the download or the save complete?")
+    stock = {} if whole.is_file() else {"tokenizer_type": config.model_type}
+    try:
+        return AutoTokenizer.from_pretrained(folder, config=config, local_files_only=True, trust_remote_code=False,
+                                             **stock)
+    except (OSError, ValueError, KeyError) as error:
+        raise ValueError(f"the tokenizer in {folder} cannot be read ({textwrap.shorten(str(error), 300)}); copy or "
+                         "download its files again") from error
 
 
 def write_tokenizer(tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:

@@ -10,7 +10,7 @@ DREAM = Family(
     attention="full",
     logit_shift=1,
     mask_token="<|mask|>",
-    special_ids={"mask": 151666, "pad": 151643, "eos": 151643},
+    special_ids={"mask": 151666, "pad": 151643, "eos": 151645},
     stop_tokens=("<|im_end|>",),
     prompts=DREAM_PROMPTS,
     published_config={
@@ -26,4 +26,6 @@ DREAM = Family(
         "use_sliding_window": False,
     },
     required={"use_sliding_window": (False,), "use_mrope": (False,), "hidden_act": ("silu",)},
+    example="Dream-org/Dream-v0-Instruct-7B",
+    auto_class="AutoModel",
 )

@@ -25,6 +25,9 @@ class Family:
         config_names: published ``config.json`` key to that of the backbone's config, for settings that are called
             otherwise; if there are any, the backbone takes no other key.
         weight_names: patterns (regular expressions) of published weight names to the backbone's, in order.
+        example: hub id of a published checkpoint, whose modelling files read our exports.
+        auto_class: transformers' class that reads it with them.
+        engines: serving engines that know the family, as ``families/model_card.py`` calls them.
     """
 
     name: str
@@ -40,3 +43,6 @@ class Family:
     required: Mapping[str, tuple[object, ...]] = field(default_factory=dict)
     config_names: Mapping[str, str] = field(default_factory=dict)
     weight_names: Mapping[str, str] = field(default_factory=dict)
+    example: str | None = None
+    auto_class: str = "AutoModelForCausalLM"
+    engines: tuple[str, ...] = ()

@@ -15,7 +15,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from dllm_rl.attention import AttentionContext, attention_for
 from dllm_rl.families.backbone import backbone_settings, hidden_states
 from dllm_rl.families.family import Family
-from dllm_rl.families.saving import modelling_files, save_checkpoint
+from dllm_rl.families.saving import Weights, modelling_files, save_checkpoint
 from dllm_rl.records import Layout
 from dllm_rl.records.layout import NO_PARENT
 
@@ -45,7 +45,7 @@ class LanguageModel:
     source: Path | None = None
 
     def __post_init__(self) -> None:
-        for name in ("mask_token_id", "pad_token_id", "eos_token_id"):
+        for name in ("mask_token_id", "eos_token_id", "pad_token_id"):
             token = vars(self)[name]
             if token is not None and not 0 <= token < self.vocab_size:
                 raise ValueError(f"{name} {token} is outside the vocabulary of {self.vocab_size} ids")
@@ -75,6 +75,11 @@ class LanguageModel:
     def num_layers(self) -> int:
         """Decoder layers."""
         return int(self.backbone.config.num_hidden_layers)
+
+    @property
+    def training_blocks(self) -> int | Literal["full"]:
+        """The blocks views are built on: the checkpoint's own size, or ``"full"`` for full attention."""
+        return "full" if self.block_size is None else self.block_size
 
     @property
     def stop_token_ids(self) -> list[int]:
@@ -154,9 +159,9 @@ class LanguageModel:
         A model made here gets the backbone's settings under transformers-4 names (``rope_theta``, ``torch_dtype``).
         ``auto_map`` stays only if the source brought the modelling files it points to.
         """
-        is_complete = self.source is not None or bool(self.family.config_names)
-        made_here = {} if is_complete else {key: value for key, value in backbone_settings(self.backbone).items()
-                                            if key not in self.published}
+        made_here: dict[str, Any] = {}
+        if self.source is None:
+            made_here = {"vocab_size": self.vocab_size} if self.family.config_names else backbone_settings(self.backbone)
         ids = {"mask_token_id": self.mask_token_id, "eos_token_id": self.eos_token_id, "block_size": self.block_size,
                "pad_token_id": None if self.source else self.pad_token_id}
         config = {**made_here, **self.published, "torch_dtype": str(dtype or self.dtype).removeprefix("torch."),
@@ -165,10 +170,17 @@ class LanguageModel:
             config.pop("auto_map", None)
         return config
 
-    def save(self, path: str | Path, dtype: torch.dtype | None = None) -> None:
-        """Write the checkpoint in the published format, weights as they are or cast to ``dtype``.
+    def save(self, path: str | Path, dtype: torch.dtype | None = None, *, max_shard_size: str = "5GB",
+             card: str | None = None) -> None:
+        """Write the checkpoint in the published format.
+
+        Args:
+            path: folder to write.
+            dtype: what the weights are cast to; as they are if not given.
+            max_shard_size: largest weight file, such as ``"5GB"`` or ``"200MB"``.
+            card: text of ``README.md``; the source's own if not given.
 
         Errors as in ``families.saving.save_checkpoint``.
         """
-        save_checkpoint(path, self.backbone, self.published_config(dtype), self.tokenizer, self.source,
-                        dtype or self.dtype)
+        weights = Weights(self.backbone, dtype or self.dtype, max_shard_size)
+        save_checkpoint(path, weights, self.published_config(dtype), self.tokenizer, self.source, card)

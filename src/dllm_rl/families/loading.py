@@ -22,7 +22,8 @@ from dllm_rl.families.language_model import LanguageModel
 from dllm_rl.registry import FAMILIES
 
 _AUTOREGRESSIVE = ("qwen2", "qwen3", "qwen3_moe", "llama", "mistral")
-_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+"""What weights may be stored in, by its name in a configuration."""
 
 
 def resolve_folder(path: str | Path) -> Path:
@@ -56,6 +57,23 @@ def read_published_config(folder: Path) -> dict[str, Any]:
     return config
 
 
+def _check_weight_files(folder: Path) -> None:
+    """``ValueError`` unless every file of weights is there: one, or all that the index names."""
+    index = folder / "model.safetensors.index.json"
+    if (folder / "model.safetensors").is_file():
+        return
+    if not index.is_file():
+        raise ValueError(f"{folder} has neither model.safetensors nor {index.name}, which names the files of larger "
+                         "weights; is the download or the save complete?")
+    try:
+        named = set(json.loads(index.read_text())["weight_map"].values())
+    except (json.JSONDecodeError, KeyError, AttributeError, TypeError) as error:
+        raise ValueError(f"{index} is damaged ({error!r}); copy or download the checkpoint again") from error
+    absent = sorted(name for name in named if not (folder / name).is_file())
+    if absent:
+        raise ValueError(f"{index} names {', '.join(absent)}, which {folder} does not have; is the download complete?")
+
+
 def family_of(published: Mapping[str, Any]) -> Family:
     """The family of a published config, by its ``model_type``.
 
@@ -75,7 +93,7 @@ def family_of(published: Mapping[str, Any]) -> Family:
 
 
 def _special_id(kind: str, given: int | None, published: Mapping[str, Any],
-                tokenizer: PreTrainedTokenizerBase | None, family: Family) -> int | None:
+                tokenizer: PreTrainedTokenizerBase | None, family: Family, vocab_size: int) -> int | None:
     """An id from argument, config, tokenizer, and last the family's published table, in this order."""
     own = published.get(f"{kind}_token_id")
     vocabulary = {} if tokenizer is None else tokenizer.get_vocab()
@@ -85,7 +103,7 @@ def _special_id(kind: str, given: int | None, published: Mapping[str, Any],
         texts = {"mask": family.mask_token, "pad": tokenizer.pad_token, "eos": tokenizer.eos_token}
         return vocabulary.get(texts[kind])
     table = family.special_ids[kind]
-    return table if table < published["vocab_size"] else None
+    return table if table < vocab_size else None
 
 
 def load_model(path: str | Path, device: str | torch.device = "cpu", dtype: str = "float32", *,
@@ -106,7 +124,8 @@ def load_model(path: str | Path, device: str | torch.device = "cpu", dtype: str 
     """
     lm = _described(path, dtype, (mask_token_id, pad_token_id, eos_token_id), block_size)
     assert lm.source is not None      # a described checkpoint stands in a folder
-    backbone: Any = read_backbone(lm.source, lm.backbone.config, _DTYPES[dtype], lm.family.weight_names)
+    _check_weight_files(lm.source)
+    backbone: Any = read_backbone(lm.source, lm.backbone.config, DTYPES[dtype], lm.family.weight_names)
     return replace(lm, backbone=backbone.to(device).eval())
 
 
@@ -123,21 +142,22 @@ def outline_model(path: str | Path, dtype: str = "float32", *, mask_token_id: in
 
 def _described(path: str | Path, dtype: str, given_ids: tuple[int | None, int | None, int | None],
                block_size: int | None) -> LanguageModel:
-    if dtype not in _DTYPES:
-        raise ValueError(f"dtype {dtype!r} is not supported; use one of {', '.join(_DTYPES)}")
+    if dtype not in DTYPES:
+        raise ValueError(f"dtype {dtype!r} is not supported; use one of {', '.join(DTYPES)}")
     folder = resolve_folder(path)
     published = read_published_config(folder)
     family = family_of(published)
     config = backbone_config(family, published)
     tokenizer = read_tokenizer(folder, config)
-    mask, pad, eos = (_special_id(kind, given, published, tokenizer, family)
+    mask, pad, eos = (_special_id(kind, given, published, tokenizer, family, config.vocab_size)
                       for kind, given in zip(("mask", "pad", "eos"), given_ids, strict=True))
     if mask is None:
-        raise ValueError(f"{folder} states no mask token: config.json has no mask_token_id and the tokenizer no "
-                         f"{family.mask_token!r}; pass mask_token_id=...")
+        raise ValueError(f"{folder} states no mask token: mask_token_id in config.json is "
+                         f"{published.get('mask_token_id')!r}, and no tokenizer has {family.mask_token!r}; pass "
+                         "mask_token_id=...")
     size = _block_size(family, published.get("block_size") if block_size is None else block_size, folder)
     with torch.device("meta"):
-        backbone = create_backbone(config, _DTYPES[dtype])
+        backbone = create_backbone(config, DTYPES[dtype], family.weight_names)
     return LanguageModel(family, backbone, tokenizer, mask, eos if pad is None else pad, eos, size, published, folder)
 
 
@@ -147,7 +167,7 @@ def _block_size(family: Family, size: int | None, folder: Path) -> int | None:
     if size is None:
         raise ValueError(f"{folder}/config.json has no block_size, which the {family.name} family needs; "
                          "pass block_size=... (4 for most published checkpoints)")
-    if not isinstance(size, int) or size < 1:
+    if type(size) is not int or size < 1:
         raise ValueError(f"block_size {size!r} is not allowed; give an integer of 1 or more")
     return size
 
@@ -158,16 +178,22 @@ def create_model(family_name: str, sizes: Mapping[str, Any], tokenizer: PreTrain
 
     Args:
         family_name: registry name.
-        sizes: ``config.json`` keys of the architecture (``hidden_size``, ``num_hidden_layers``, ``vocab_size``, ...).
+        sizes: ``config.json`` keys of the architecture as the family calls them (``hidden_size`` or ``d_model``,
+            ``num_hidden_layers`` or ``n_layers``, ...).
         tokenizer: saved with the model; may be ``None``.
         special_ids: ``mask``, ``pad`` and ``eos``.
         block_size: for block families.
         seed: of the weights; torch's global generator is left as it was.
+
+    Raises:
+        ValueError: an unknown family, sizes that are absent, contradict each other or are not computed, a special id
+            outside the vocabulary, no or a wrong block size.
     """
     family: Family = FAMILIES.load(family_name)
     published = {**family.published_config, **sizes}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        backbone = create_backbone(backbone_config(family, published), torch.float32).eval()
+        config = backbone_config(family, published)
+        backbone = create_backbone(config, torch.float32, family.weight_names).eval()
     return LanguageModel(family, backbone, tokenizer, special_ids["mask"], special_ids["pad"], special_ids["eos"],
                          _block_size(family, block_size, Path(family_name)), published)

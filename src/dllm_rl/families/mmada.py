@@ -9,4 +9,5 @@ MMADA = replace(
     name="mmada",
     model_types=("mmada",),
     published_config={**LLADA.published_config, "architectures": ["MMadaModelLM"], "model_type": "mmada"},
+    example="Gen-Verse/MMaDA-8B-MixCoT",
 )

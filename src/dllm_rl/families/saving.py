@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,21 @@ from dllm_rl.families.backbone import write_backbone, write_tokenizer
 from dllm_rl.records.atomic import atomic_folder
 
 _WEIGHT_FILES = (".safetensors", ".bin", ".index.json", ".pt")
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Weights and how they are stored.
+
+    Attributes:
+        backbone: whose weights.
+        dtype: what they are stored in.
+        max_shard_size: largest file, such as ``"5GB"``; more weights than that get an index file.
+    """
+
+    backbone: PreTrainedModel
+    dtype: torch.dtype
+    max_shard_size: str
 
 
 def modelling_files(source: Path | None) -> list[Path]:
@@ -31,19 +47,19 @@ def _write_companions(tokenizer: PreTrainedTokenizerBase | None, source: Path | 
             shutil.copy(file, folder / file.name)
 
 
-def save_checkpoint(path: str | Path, backbone: PreTrainedModel, config: Mapping[str, Any],
-                    tokenizer: PreTrainedTokenizerBase | None, source: Path | None, dtype: torch.dtype) -> None:
+def save_checkpoint(path: str | Path, weights: Weights, config: Mapping[str, Any],
+                    tokenizer: PreTrainedTokenizerBase | None, source: Path | None, card: str | None) -> None:
     """Write weights, config, tokenizer and modelling files so that upstream's loaders read them.
 
     The files are written beside ``path`` and moved into place at the end. An existing checkpoint there is replaced.
 
     Args:
         path: folder to write.
-        backbone: the weights.
+        weights: the weights.
         config: content of ``config.json``.
         tokenizer: written where there is no ``source``.
         source: folder whose tokenizer and modelling files are copied.
-        dtype: what the weights are stored in.
+        card: content of ``README.md``, instead of the source's; none is written if not given.
 
     Raises:
         OSError: the disk is full or the folder cannot be written; what stood at ``path`` is untouched.
@@ -53,6 +69,8 @@ def save_checkpoint(path: str | Path, backbone: PreTrainedModel, config: Mapping
     if target.exists() and not (target / "config.json").is_file() and (target.is_file() or any(target.iterdir())):
         raise ValueError(f"{target} exists and is no checkpoint; give a new folder")
     with atomic_folder(target) as staging:
-        write_backbone(backbone, staging, dtype)
+        write_backbone(weights.backbone, staging, weights.dtype, weights.max_shard_size)
         _write_companions(tokenizer, source, staging)
         (staging / "config.json").write_text(json.dumps(config, indent=2) + "\n")
+        if card is not None:
+            (staging / "README.md").write_text(card)

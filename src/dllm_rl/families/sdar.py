@@ -26,4 +26,6 @@ SDAR = Family(
         "use_cache": False,
     },
     required={"use_sliding_window": (False,), "attention_bias": (False,), "hidden_act": ("silu",)},
+    example="JetLM/SDAR-4B-Chat",
+    engines=("sglang", "lmdeploy"),
 )

@@ -21,6 +21,7 @@ SDAR_MOE = Family(
         "decoder_sparse_step": 1,
         "hidden_act": "silu",
         "initializer_range": 0.02,
+        "max_window_layers": 28,
         "mlp_only_layers": [],
         "norm_topk_prob": True,
         "output_router_logits": False,
@@ -31,4 +32,6 @@ SDAR_MOE = Family(
         "use_cache": False,
     },
     required={"use_sliding_window": (False,), "attention_bias": (False,), "hidden_act": ("silu",)},
+    example="JetLM/SDAR-30B-A3B-Chat-b8",
+    engines=("sglang", "lmdeploy"),
 )

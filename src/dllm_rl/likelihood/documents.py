@@ -1,7 +1,8 @@
 """Which layout views become: one sample and its views as tokens of a packed batch.
 
 Block families: one clean copy, and of every view only the noisy blocks that hold a target. The clean copy never
-attends to a noisy token, so all views of a sample hang off one copy (DESIGN 3, SPEC 13.1).
+attends to a noisy token, so all views of a sample hang off one copy (DESIGN 3, SPEC 13.1). Full attention is the case of
+one block: no clean copy is left, and every view is a copy of all tokens.
 
 Letters: T = prompt + response + hidden tail of a sample, n tokens of a document, M targets.
 """
@@ -63,7 +64,7 @@ def shared_prompt(sample: Sample | Rollout, block: Tensor) -> int:
 
 
 def build_document(sample: Sample | Rollout, views: Sequence[View], targets: Sequence[Tensor], mask_id: int,
-                   block_size: int | None) -> Document:
+                   block_size: int | None, shift: int = 0) -> Document:
     """The document of one sample and those of its views that share one block grid.
 
     Args:
@@ -72,6 +73,10 @@ def build_document(sample: Sample | Rollout, views: Sequence[View], targets: Seq
         targets: per view (M_v,) numbers of its targets in the flat order.
         mask_id: what the model sees at masked positions.
         block_size: for samples that carry none.
+        shift: how many tokens before a target the state stands that predicts it.
+
+    Raises:
+        ValueError: a target that nothing precedes, under a shift.
     """
     ids = full_ids(sample)
     block = block_grid(sample, views[0], block_size)
@@ -83,7 +88,7 @@ def build_document(sample: Sample | Rollout, views: Sequence[View], targets: Seq
     for number, view in enumerate(views, start=1):
         noisy = position[torch.isin(block, block[view.target])]
         parts.append((noisy, torch.where(view.masked, mask_id, ids)[noisy], number))
-        rows.append(length + view.target[noisy].nonzero()[:, 0])
+        rows.append(length + _predicting(view.target[noisy], shift))
         length += len(noisy)
     where = torch.cat([place for place, _, _ in parts])
     return Document(
@@ -95,6 +100,15 @@ def build_document(sample: Sample | Rollout, views: Sequence[View], targets: Seq
         targets=torch.cat(list(targets)),
         shared=min(shared_prompt(sample, block), len(clean)),
     )
+
+
+def _predicting(target: Tensor, shift: int) -> Tensor:
+    """(M,) places of the states that predict the targets, (N,) bool, of one noisy copy."""
+    places = target.nonzero()[:, 0] - shift
+    if len(places) and int(places[0]) < 0:
+        raise ValueError(f"the first token of a sample is a target, but this family predicts a token {shift} before it; "
+                         "give samples a prompt of one token or more")
+    return places
 
 
 def as_layout(document: Document, doc: int, parent: int = NO_PARENT) -> Layout:

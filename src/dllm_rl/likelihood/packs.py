@@ -3,8 +3,9 @@
 Letters: N tokens of a pack, M targets.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -74,11 +75,12 @@ class _OpenPack:
 
 
 def build_packs(samples: Sequence[Sample | Rollout], views: Sequence[Sequence[View]], mask_id: int,
-                block_size: int | None = None, max_tokens: int | None = None) -> tuple[list[Pack], Targets]:
+                block_size: int | None = None, max_tokens: int | None = None,
+                shift: int = 0) -> tuple[list[Pack], Targets]:
     """Lay out all views of all samples in packs of at most ``max_tokens`` tokens.
 
     Samples keep their order, so that the samples of a group stand together and share their prompt's blocks. A sample
-    whose views exceed the budget is split between views, each part with its own clean copy.
+    whose views exceed the budget is split between views, each part with its own clean copy. ``shift`` is the family's.
 
     Raises:
         ValueError: a single view exceeds the budget.
@@ -88,7 +90,8 @@ def build_packs(samples: Sequence[Sample | Rollout], views: Sequence[Sequence[Vi
     packs, current = [], _OpenPack()
     for sample, own, ids in zip(samples, views, numbers, strict=True):
         for group in _grid_groups(sample, own, ids, block_size):
-            for document in _fit(sample, group, mask_id, block_size, max_tokens):
+            for document in _fit(sample, group, max_tokens, partial(build_document, mask_id=mask_id, block_size=block_size,
+                                                                    shift=shift)):
                 prompt = (tuple(sample.prompt_ids), document.block[:document.shared].numpy().tobytes())
                 key = prompt if document.shared else None
                 if current.documents and max_tokens and current.length + current.cost(document, key) > max_tokens:
@@ -113,10 +116,9 @@ def _grid_groups(sample: Sample | Rollout, views: Sequence[View], numbers: Seque
     return list(groups.values())
 
 
-def _fit(sample: Sample | Rollout, views: _Numbered, mask_id: int, block_size: int | None,
-         max_tokens: int | None) -> list[Document]:
-    document = build_document(sample, [view for view, _ in views], [number for _, number in views], mask_id,
-                              block_size)
+def _fit(sample: Sample | Rollout, views: _Numbered, max_tokens: int | None,
+         build: Callable[..., Document]) -> list[Document]:
+    document = build(sample, [view for view, _ in views], [number for _, number in views])
     if max_tokens is None or len(document.ids) <= max_tokens:
         return [document]
     if len(views) == 1:
@@ -124,4 +126,4 @@ def _fit(sample: Sample | Rollout, views: _Numbered, mask_id: int, block_size: i
                          f"max_tokens_per_micro_batch={max_tokens}; raise it to at least that")
     half = len(views) // 2
     return [part for some in (views[:half], views[half:])
-            for part in _fit(sample, some, mask_id, block_size, max_tokens)]
+            for part in _fit(sample, some, max_tokens, build)]

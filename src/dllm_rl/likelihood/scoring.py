@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from dllm_rl.attention import attention_for
-from dllm_rl.config.decoding import DecodingConfig
+from dllm_rl.config.decoding import RecordedDecoding
 from dllm_rl.decoding.sampling import log_probs, processed_logits
 from dllm_rl.families import LanguageModel
 from dllm_rl.likelihood.head import LogProbs, chunked_log_probs, raw_log_probs
@@ -48,7 +48,8 @@ def target_logprobs(lm: LanguageModel, samples: Sequence[Sample | Rollout], view
     Raises:
         ValueError: ``"decoding"`` for a sample without recorded settings, or lists that do not fit together.
     """
-    packs, targets = build_packs(samples, views, lm.mask_token_id, lm.block_size, max_tokens)
+    packs, targets = build_packs(samples, views, lm.mask_token_id, lm.block_size, max_tokens,
+                                 lm.family.logit_shift)
     values = torch.zeros(len(targets.labels), device=lm.device)
     for pack in packs:
         if distribution == "raw":
@@ -65,30 +66,35 @@ def _decoding_log_probs(lm: LanguageModel, pack: Pack, targets: Targets,
     states = pack_states(lm, pack)
     labels, response = targets.labels[pack.targets], targets.response[pack.targets]
     values = torch.zeros(len(labels), device=lm.device)
-    for config, members in _by_settings(samples).items():
+    for settings, members in _by_settings(samples).values():
         where = torch.isin(response, torch.tensor(members)).nonzero()[:, 0]
         if len(where):
             found = chunked_log_probs(states[where.to(lm.device)], labels[where].to(lm.device), lm.head,
-                                      lm.vocab_size, _settings_log_probs(lm, config))
+                                      lm.vocab_size, _settings_log_probs(lm, settings))
             values = values.index_copy(0, where.to(lm.device), found)
     return values
 
 
-def _by_settings(samples: Sequence[Sample | Rollout]) -> dict[str, list[int]]:
-    """Numbers of the rollouts by their decoding settings (as JSON)."""
-    groups: dict[str, list[int]] = {}
+def _by_settings(samples: Sequence[Sample | Rollout]) -> dict[str, tuple[RecordedDecoding, list[int]]]:
+    """Decoding settings, and the numbers of the rollouts that have them, by the settings as JSON.
+
+    Raises:
+        ValueError: a sample without recorded settings, or a rollout whose record cannot be replayed.
+    """
+    groups: dict[str, tuple[RecordedDecoding, list[int]]] = {}
     for number, sample in enumerate(samples):
         if not isinstance(sample, Rollout) or sample.decoding is None:
             raise ValueError(f"sample {number} has no recorded decoding settings; use distribution=\"raw\"")
-        plain = DecodingConfig(**sample.decoding.model_dump(include=set(DecodingConfig.model_fields)))
-        groups.setdefault(plain.model_dump_json(), []).append(number)
+        if sample.decoding.replay_class != "selection":
+            raise ValueError(f"sample {number} was decoded with stale or fused states (replay class "
+                             f"{sample.decoding.replay_class!r}: a cache that is not exact, or guidance); its recorded "
+                             "log-probabilities cannot be recomputed, use rollout.logprobs or decode with cache=none")
+        groups.setdefault(sample.decoding.model_dump_json(), (sample.decoding, []))[1].append(number)
     return groups
 
 
-def _settings_log_probs(lm: LanguageModel, settings: str) -> LogProbs:
-    config = DecodingConfig.model_validate_json(settings)
-
+def _settings_log_probs(lm: LanguageModel, settings: RecordedDecoding) -> LogProbs:
     def of_processed(logits: Tensor, labels: Tensor) -> Tensor:
-        return log_probs(processed_logits(logits, lm.allowed_ids, config), labels)
+        return log_probs(processed_logits(logits, lm.allowed_ids, settings, settings.top_p_first), labels)
 
     return of_processed

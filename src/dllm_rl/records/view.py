@@ -1,6 +1,7 @@
 """The view record: one partly masked look at one sample."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -59,7 +60,8 @@ class ViewContext:
     """What building views takes beside a sample and the options: facts of the model and the run.
 
     Attributes:
-        block_size: size of the training blocks; ``None`` = that of each sample's own rollout.
+        block_size: size of the training blocks; ``None`` = that of each sample's own rollout; ``"full"`` = one block, for
+            models in which every token sees every other.
         seed: of all draws; other epochs or steps take other seeds.
         pad_token_id: what counts as a pad for ``post_num``; ``None`` where there is none.
 
@@ -68,10 +70,12 @@ class ViewContext:
         True
     """
 
-    block_size: int | None = None
+    block_size: int | Literal["full"] | None = None
     seed: int = 0
     pad_token_id: int | None = None
 
     def __post_init__(self) -> None:
-        if self.block_size is not None and self.block_size < 1:
+        if isinstance(self.block_size, str) and self.block_size != "full":
+            raise ValueError(f"block_size is {self.block_size!r}; it must be a number or \"full\"")
+        if isinstance(self.block_size, int) and self.block_size < 1:
             raise ValueError(f"block_size is {self.block_size}; it must be 1 or larger")

@@ -33,7 +33,8 @@ class UpdateBatch:
             max_tokens: budget of a pack.
         """
         self._lm = lm
-        self._packs, self.targets = build_packs(samples, views, lm.mask_token_id, lm.block_size, max_tokens)
+        self._packs, self.targets = build_packs(samples, views, lm.mask_token_id, lm.block_size, max_tokens,
+                                                 lm.family.logit_shift)
         scale = target_scale(reduction, self.targets.row, self.targets.weight, sizes)
         self._columns = TargetColumns(None, advantages[self.targets.response], scale)
         self.num_tokens = sum(len(pack.ids) for pack in self._packs)

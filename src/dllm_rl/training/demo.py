@@ -12,7 +12,7 @@ from dllm_rl.config.loading import parse_config
 from dllm_rl.config.rl import RlConfig
 from dllm_rl.config.run import RunConfig
 from dllm_rl.config.sft import SftConfig
-from dllm_rl.decoding import LocalDecoder
+from dllm_rl.engine import Engine
 from dllm_rl.evaluation.answers import Answerer
 from dllm_rl.evaluation.display import Display
 from dllm_rl.evaluation.summary import wilson_interval
@@ -32,7 +32,8 @@ SIZES = {"hidden_size": 128, "num_hidden_layers": 4, "num_attention_heads": 4, "
 TEMPLATE = "{problem} = "
 TRAIN = {"name": "arithmetic", "zero_pad": True, "num_tasks": 4000}
 HELD_OUT = {"name": "arithmetic", "zero_pad": True, "num_tasks": 1000, "split": "test"}
-DECODING = {"max_gen_length": 8, "batch_size": 256}
+DECODING = {"max_gen_length": 8}
+ENGINE = {"max_num_seqs": 128}
 NUM_TRACES = 3
 """Answers that the report can play, before and after."""
 
@@ -57,7 +58,7 @@ def rl_values(run_dir: Path, seed: int) -> dict[str, Any]:
     return {"model": {"path": str(run_dir / "sft" / "checkpoint")}, "tasks": TRAIN, "prompt": {"template": TEMPLATE},
             "evaluation": {"tasks": HELD_OUT, "decoding": DECODING, "every": 40},
             "rollout": {"num_task_per_step": 16, "num_response_per_task": 8, "decoding": DECODING},
-            "reward": {"name": "math", "answer": "text"}, "views": "trace", "max_steps": 400,
+            "engine": ENGINE, "reward": {"name": "math", "answer": "text"}, "views": "trace", "max_steps": 400,
             "optimizer": {"learning_rate": 2e-4}, "seed": seed, "run_dir": str(run_dir / "rl")}
 
 
@@ -126,6 +127,6 @@ def _traces(run: Path, config: RlConfig, title: str) -> list[dict[str, Any]]:
     """The first held-out sums, answered by the model that a phase left."""
     lm = load_model(run / "checkpoint")
     reward = build_reward(config.reward.name, config.reward.options)
-    answerer = Answerer(lm, LocalDecoder(lm), config.prompt, config.evaluation.decoding, reward)
+    answerer = Answerer(lm, Engine(lm), config.prompt, config.evaluation.decoding, reward)
     tasks = load_tasks(config.evaluation.tasks.name, config.evaluation.tasks.options)
     return play(answerer, tasks[:NUM_TRACES], title, config.seed)

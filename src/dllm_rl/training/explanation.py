@@ -129,8 +129,10 @@ def _explain_rl(config: RlConfig, folder: Path, lm: LanguageModel) -> Explanatio
             Fact("passes for old log-probabilities", int(updates_of_step(config) > 1))]
     update = [*_layout_facts("responses, at most", layout),
               Fact("tokens as one row per view", layout.num_row_tokens)]
-    decoding = max((_decoding(sizes, rollout.decoding, prompts, responses),
-                    _decoding(sizes, held_out.decoding, others, answers)), key=lambda parts: sum(parts.values()))
+    flying = config.engine.max_num_seqs
+    decoding = max((_decoding(sizes, rollout.decoding, prompts, min(flying, responses)),
+                    _decoding(sizes, held_out.decoding, others, min(flying, answers))),
+                   key=lambda parts: sum(parts.values()))
     warnings = [*_prompt_warnings("prompts", prompts), *_prompt_warnings("held-out prompts", others),
                 *_layout_warnings(config, layout.needed, "a response of the largest length")]
     if len(tasks) < rollout.num_task_per_step:
@@ -145,8 +147,8 @@ def _explain_sft(config: SftConfig, folder: Path, lm: LanguageModel) -> Explanat
     lengths = [len(sample.prompt_ids) + len(sample.response_ids) for sample in samples]
     first = Stream(samples, config.seed).take(0, min(MAX_LAID_OUT, config.batch_size))
     longest = samples[lengths.index(max(lengths))]
-    views = build_views(config.views.name, [*first, longest], seed=config.seed, folder=folder, block_size=lm.block_size,
-                        pad_token_id=lm.pad_token_id, **config.views.option_values())
+    views = build_views(config.views.name, [*first, longest], seed=config.seed, folder=folder,
+                        block_size=lm.training_blocks, pad_token_id=lm.pad_token_id, **config.views.option_values())
     layout = lay_out(lm, first, views[:-1], config.max_tokens_per_micro_batch, config.batch_size)
     data = [Fact("samples", len(samples)), Fact("tokens per sample, mean", sum(lengths) / len(lengths)),
             Fact("tokens per sample, largest", max(lengths)), Fact("updates per pass", len(samples) / config.batch_size)]
@@ -160,19 +162,21 @@ def _explain_sft(config: SftConfig, folder: Path, lm: LanguageModel) -> Explanat
 
 
 def _explain_eval(config: EvalConfig, folder: Path, lm: LanguageModel) -> Explanation:
-    return _explain_answers(config, lm, load_tasks(config.tasks.name, config.tasks.options, folder))
+    tasks = load_tasks(config.tasks.name, config.tasks.options, folder)
+    return _explain_answers(config, lm, tasks, config.engine.max_num_seqs)
 
 
 def _explain_generate(config: GenerateConfig, folder: Path, lm: LanguageModel) -> Explanation:
-    return _explain_answers(config, lm, read_questions(config, folder))
+    return _explain_answers(config, lm, read_questions(config, folder), config.decoding.batch_size)
 
 
-def _explain_answers(config: EvalConfig | GenerateConfig, lm: LanguageModel, tasks: Sequence[Task]) -> Explanation:
+def _explain_answers(config: EvalConfig | GenerateConfig, lm: LanguageModel, tasks: Sequence[Task],
+                     flying: int) -> Explanation:
     sizes, responses = model_sizes(lm), len(tasks) * config.num_samples
     prompts = read_prompts(lm, tasks[:MAX_PROMPTS], config.prompt, config.decoding)
     data = [*_prompt_facts("prompts", len(tasks), prompts), Fact("responses", responses),
             Fact("response tokens, at most", responses * config.decoding.max_gen_length)]
-    parts = {"weights": sizes.weights, **_decoding(sizes, config.decoding, prompts, responses)}
+    parts = {"weights": sizes.weights, **_decoding(sizes, config.decoding, prompts, min(flying, responses))}
     return Explanation([_model(lm, sizes), ("data", data), _memory(parts, sum(parts.values()))],
                        advice(config) + _prompt_warnings("prompts", prompts))
 
@@ -214,8 +218,8 @@ def _layout_warnings(config: RunConfig, needed: int, what: str) -> list[str]:
             f"the run; raise it to at least {needed}"] * (needed > budget)
 
 
-def _decoding(sizes: ModelSizes, decoding: DecodingConfig, prompts: Prompts, responses: int) -> dict[str, int]:
-    return decoding_bytes(sizes, decoding, min(decoding.batch_size, responses), prompts.slots, prompts.block_size)
+def _decoding(sizes: ModelSizes, decoding: DecodingConfig, prompts: Prompts, num_rows: int) -> dict[str, int]:
+    return decoding_bytes(sizes, decoding, num_rows, prompts.slots, prompts.block_size)
 
 
 def _training(config: RunConfig, sizes: ModelSizes, layout: UpdateLayout,

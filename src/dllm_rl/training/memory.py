@@ -34,7 +34,7 @@ class ModelSizes:
     Attributes:
         parameters: weights, those shared between matrices counted once.
         bytes_per_weight: e.
-        layers, hidden, intermediate: decoder layers, H, I.
+        layers, hidden, intermediate: decoder layers, H, I; of a mixture of experts I of those a token passes through.
         queries, keys: A and K.
         vocabulary: V.
         positions: largest sequence.
@@ -69,16 +69,21 @@ class ModelSizes:
 def model_sizes(lm: LanguageModel) -> ModelSizes:
     """The sizes of a model, which may lie on the meta device."""
     config = lm.backbone.config
+    settings = config.to_dict()
+    head = settings.get("head_dim") or config.hidden_size // config.num_attention_heads
+    active = settings.get("num_experts_per_tok", 0) * settings.get("moe_intermediate_size", 0)
     return ModelSizes(
         parameters=sum(weight.numel() for weight in lm.backbone.parameters()),
         bytes_per_weight=torch.finfo(lm.dtype).bits // 8,
-        layers=lm.num_layers, hidden=config.hidden_size, intermediate=config.intermediate_size,
-        queries=config.num_attention_heads * config.head_dim, keys=config.num_key_value_heads * config.head_dim,
+        layers=lm.num_layers, hidden=config.hidden_size, intermediate=active or config.intermediate_size,
+        queries=config.num_attention_heads * head, keys=config.num_key_value_heads * head,
         vocabulary=lm.vocab_size, positions=config.max_position_embeddings)
 
 
 def activation_bytes(sizes: ModelSizes, num_tokens: int) -> int:
     """What autograd keeps of one pass through a Qwen3 backbone; nothing is recomputed but chunks of attention.
+
+    The other families' layers keep no more.
 
     Per token and layer: of each of the two norms H float32 inputs, H normalised and H scaled values, ``2 H (4 + 2e)``;
     of queries and keys the same for their norms, the scaled values being rotated, ``(A + K) (4 + 2e)``; values ``K e``;

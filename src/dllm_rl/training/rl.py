@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from dllm_rl.config.decoding import DecodingConfig
 from dllm_rl.config.rl import RlConfig
-from dllm_rl.decoding import LocalDecoder
+from dllm_rl.engine import Engine
 from dllm_rl.evaluation.answers import Answerer
 from dllm_rl.evaluation.display import Display
 from dllm_rl.evaluation.fitting import fitting_tasks
@@ -17,7 +17,7 @@ from dllm_rl.evaluation.models import load_configured
 from dllm_rl.evaluation.summary import summarize
 from dllm_rl.families import LanguageModel
 from dllm_rl.objectives.reduction import BatchSizes
-from dllm_rl.records import Scored, TargetBatch, Task
+from dllm_rl.records import Rollout, Scored, TargetBatch, Task
 from dllm_rl.registry import KL_TERMS, POLICY_LOSSES
 from dllm_rl.rewards import build_reward
 from dllm_rl.tasks import load_tasks
@@ -34,6 +34,14 @@ from dllm_rl.views import build_views
 
 EVALUATIONS_AVERAGED = 3
 """Last evaluations whose mean a run is judged by: one evaluation of a moving policy says little."""
+
+
+REPLAY_CLASSES = {
+    "selection": "tokens drawn from each step's own softmax",
+    "history": "their distributions depended on stale or fused states",
+    "edit": "tokens were changed after they had been revealed",
+}
+"""What a record of each class says about a rollout."""
 
 
 def run_rl(config: RlConfig, folder: Path, display: Display) -> Figures:
@@ -84,7 +92,7 @@ class RlLoop:
         self.lm = lm
         self._config, self._folder = config, folder
         self._reward = build_reward(config.reward.name, config.reward.options, folder, config.reward_time_limit)
-        self._engine = LocalDecoder(lm)
+        self._engine = Engine(lm, config.engine)
         self._rollouts = self._answerer(config.rollout.decoding, config.rollout.num_response_per_task)
         self._judge = self._answerer(config.evaluation.decoding, config.evaluation.num_samples)
         tasks, self._long_tasks = self._tasks(config.tasks, self._rollouts)
@@ -166,6 +174,7 @@ class RlLoop:
         self._engine.version = self.optimizer.num_updates
         with phases("rollout"):
             groups = self._rollouts.decode(tasks, config.seed + 1 + number)
+        refuse_replay_classes(groups, config.rollout.replay_classes)
         with phases("reward"):
             return self._rollouts.score(tasks, groups)
 
@@ -173,8 +182,9 @@ class RlLoop:
         """The selected rollouts in one batch per update of an epoch."""
         config, rollouts = self._config, selection.rollouts
         with phases("layout"):
+            blocks: Literal["full"] | None = "full" if self.lm.block_size is None else None      # else each rollout's own
             views = build_views(config.views.name, rollouts, seed=config.seed + number, folder=self._folder,
-                                pad_token_id=self.lm.pad_token_id, **config.views.option_values())
+                                block_size=blocks, pad_token_id=self.lm.pad_token_id, **config.views.option_values())
             padded = max(len(rollout.response_ids) for rollout in rollouts)
             batches = []
             for share in torch.arange(len(rollouts)).tensor_split(min(config.updates_per_step, len(rollouts))):
@@ -210,6 +220,16 @@ class RlLoop:
     def _items(self, batch: TargetBatch) -> Tensor:
         items = self._policy_items(batch)
         return items + self._config.beta * self._kl(batch) if self._config.beta else items
+
+
+def refuse_replay_classes(groups: Sequence[Sequence[Rollout]], allowed: Sequence[str]) -> None:
+    """Raise ``ValueError`` if a rollout's log-probabilities cannot be recomputed as training would."""
+    found = {rollout.decoding.replay_class for group in groups for rollout in group if rollout.decoding is not None}
+    for name in sorted(found - set(allowed)):
+        raise ValueError(
+            f"rollouts are of replay class {name!r} ({REPLAY_CLASSES[name]}), which training cannot recompute; decode "
+            "rollouts exactly (rollout.decoding.cache=none, cfg_scale=0, another strategy), or accept the mismatch with "
+            f"rollout.replay_classes=[{','.join([*allowed, name])}]")
 
 
 def _token_figures(batches: Sequence[UpdateBatch], rollout_tokens: int) -> Figures:

@@ -62,7 +62,7 @@ class SftLoop:
         with phases("layout"):
             samples = self._stream.take(number * config.batch_size, config.batch_size)
             views = build_views(config.views.name, samples, seed=config.seed + number, folder=self._folder,
-                                block_size=self.lm.block_size, pad_token_id=self.lm.pad_token_id,
+                                block_size=self.lm.training_blocks, pad_token_id=self.lm.pad_token_id,
                                 **config.views.option_values())
             lengths = [len(sample.response_ids) for sample in samples]
             batch = UpdateBatch(self.lm, samples, views, torch.ones(len(samples)),

@@ -10,8 +10,8 @@ from pathlib import Path
 from dllm_rl.config.decoding import DecodingConfig
 from dllm_rl.config.prompt import PromptConfig
 from dllm_rl.config.rl import RlConfig
-from dllm_rl.decoding.request import encode_prompt, resolve_block_size
-from dllm_rl.decoding.strategies import num_steps
+from dllm_rl.decoding.request import encode_prompt, position_grain, resolve_block_size, resolve_canvas
+from dllm_rl.decoding.schedules import num_steps
 from dllm_rl.families import LanguageModel
 from dllm_rl.likelihood import build_packs
 from dllm_rl.records import Rollout, Sample, Task, View
@@ -59,7 +59,7 @@ def read_prompts(lm: LanguageModel, tasks: Sequence[Task], prompt: PromptConfig,
     Raises:
         ValueError: no prompt format for a task, no tokenizer, no block size, or not one prompt that fits.
     """
-    size, limit = resolve_block_size(lm, decoding), int(lm.backbone.config.max_position_embeddings)
+    size, limit = position_grain(lm, decoding), int(lm.backbone.config.max_position_embeddings)
     ids = [encode_prompt(lm, render_prompt(task, lm.family.prompts, prompt.template, prompt.think)) for task in tasks]
     room = limit // size * size - decoding.max_gen_length
     fitting = [own for own in ids if len(own) <= room]
@@ -69,6 +69,9 @@ def read_prompts(lm: LanguageModel, tasks: Sequence[Task], prompt: PromptConfig,
                          "max_gen_length")
     slots = max(len(own) // size * size for own in fitting) + max(
         -(-(len(own) % size + decoding.max_gen_length) // size) * size for own in fitting)
+    if lm.block_size is None:
+        kept = slots if decoding.cache in ("prefix", "dual") else 0
+        return Prompts(fitting, len(ids) - len(fitting), kept, resolve_canvas(lm, decoding, one_block=False)[0])
     return Prompts(fitting, len(ids) - len(fitting), slots, size)
 
 
@@ -79,6 +82,10 @@ def longest_rollout(lm: LanguageModel, prompt: list[int], decoding: DecodingConf
 
     Example (blocks of 4, a prompt of 3, ``max_gen_length`` 3): steps 1, 2, 3 and a hidden tail of 4 and 5.
     """
+    token = 1 if lm.pad_token_id == 0 else 0
+    if lm.block_size is None:
+        length = decoding.max_gen_length
+        return Rollout(prompt, [token] * length, list(range(1, length + 1)), seed=seed)
     size = resolve_block_size(lm, decoding)
     start, length = len(prompt), decoding.max_gen_length
     steps: list[int] = []
@@ -86,7 +93,6 @@ def longest_rollout(lm: LanguageModel, prompt: list[int], decoding: DecodingConf
         done = steps[-1] if steps else 0
         count = begin + size - max(begin, start)
         steps += [done + 1 + min(place, num_steps(decoding, size) - 1) for place in range(count)]
-    token = 1 if lm.pad_token_id == 0 else 0
     return Rollout(prompt, [token] * length, steps[:length], tail_ids=[token] * (len(steps) - length),
                    tail_steps=steps[length:], block_size=size, seed=seed)
 
@@ -120,7 +126,8 @@ class UpdateLayout:
 def largest_view(lm: LanguageModel, samples: Sequence[Sample | Rollout], views: Sequence[Sequence[View]]) -> int:
     """Tokens of the largest view of some samples with what it attends to; 0 if no view has a target."""
     alone = [pack for sample, own in zip(samples, views, strict=True) for view in own
-             for pack in build_packs([sample], [[view]], lm.mask_token_id, lm.block_size)[0]]
+             for pack in build_packs([sample], [[view]], lm.mask_token_id, lm.block_size,
+                                    shift=lm.family.logit_shift)[0]]
     return max((len(pack.ids) for pack in alone), default=0)
 
 
@@ -142,7 +149,8 @@ def lay_out(lm: LanguageModel, samples: Sequence[Sample | Rollout], views: Seque
         ValueError: no view of any sample has a target.
     """
     needed = largest_view(lm, samples, views)
-    packs, targets = build_packs(samples, views, lm.mask_token_id, lm.block_size, max(max_tokens, needed))
+    packs, targets = build_packs(samples, views, lm.mask_token_id, lm.block_size, max(max_tokens, needed),
+                                 lm.family.logit_shift)
     if not packs:
         raise ValueError("the views of the first update hold no target, so that there is nothing to train; choose "
                          "other views or options of them")
@@ -171,5 +179,5 @@ def rollout_layout(config: RlConfig, folder: Path, lm: LanguageModel, prompts: S
     rollouts = [longest_rollout(lm, prompts[number // size], config.rollout.decoding, number)
                 for number in range(min(num_samples, MAX_LAID_OUT, len(prompts) * size))]
     views = build_views(config.views.name, rollouts, seed=config.seed, folder=folder, pad_token_id=lm.pad_token_id,
-                        **config.views.option_values())
+                        block_size="full" if lm.block_size is None else None, **config.views.option_values())
     return lay_out(lm, rollouts, views, config.max_tokens_per_micro_batch, num_samples)

@@ -8,6 +8,8 @@ from dllm_rl.config.decoding import DecodingConfig
 from dllm_rl.decoding import BlockDecoder, Request
 from dllm_rl.families import LanguageModel
 from dllm_rl.records import Rollout
+from dllm_rl.verification.canvas_generation import ENGINES as CANVAS_ENGINES
+from dllm_rl.verification.canvas_generation import check_canvas_generation
 from dllm_rl.verification.check import Check, exact
 from dllm_rl.verification.reference import Entry
 
@@ -70,6 +72,8 @@ def check_generation(entry: Entry, lm: LanguageModel) -> list[Check]:
         ValueError: an engine or a draw this version does not know.
     """
     engine, drawn = entry.fields["engine"], entry.fields.get("draw", "argmax")
+    if engine in CANVAS_ENGINES and drawn == "argmax":
+        return check_canvas_generation(entry, lm)
     if engine not in ENGINES or drawn != "argmax":
         raise ValueError(f"{entry.section}/{entry.name}: unknown engine {engine!r} or draw {drawn!r}")
     return ENGINES[engine](entry, lm)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from dllm_rl.config.base import read_options
 from dllm_rl.records import Rollout, Sample, View, ViewContext
@@ -12,8 +12,9 @@ from dllm_rl.views.masks import view_of_mask
 __all__ = ["build_views", "view_of_mask"]
 
 
-def build_views(name: str, samples: Sequence[Sample | Rollout], *, seed: int = 0, block_size: int | None = None,
-                pad_token_id: int | None = None, folder: Path | None = None,
+def build_views(name: str, samples: Sequence[Sample | Rollout], *, seed: int = 0,
+                block_size: int | Literal["full"] | None = None, pad_token_id: int | None = None,
+                folder: Path | None = None,
                 **options: Any) -> list[list[View]]:  # noqa: ANN401 - the entry's own options, checked by its model
     """Views of every sample.
 
@@ -22,7 +23,7 @@ def build_views(name: str, samples: Sequence[Sample | Rollout], *, seed: int = 0
             which gets the options as a dictionary.
         samples: rollouts or samples, a flat list.
         seed: of the random masks. A sample's views depend on it and on the sample alone.
-        block_size: of the training blocks; if not given, each rollout's own.
+        block_size: of the training blocks; if not given, each rollout's own; ``"full"`` for full-attention models.
         pad_token_id: what counts as a pad for ``post_num``.
         folder: what a relative file path in ``name`` starts from.
         options: options of the entry.

@@ -4,6 +4,7 @@ Letters: P prompt tokens, n response tokens, m tokens of the hidden tail, T = P 
 """
 
 from collections.abc import Callable
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -17,7 +18,7 @@ def num_tokens(sample: Sample | Rollout) -> int:
     return len(sample.prompt_ids) + len(sample.response_ids) + len(sample.tail_ids)
 
 
-def block_size_of(sample: Sample | Rollout, context: ViewContext) -> int:
+def block_size_of(sample: Sample | Rollout, context: ViewContext) -> int | Literal["full"]:
     """The context's block size, or else that the sample was decoded with.
 
     Raises:
@@ -26,7 +27,7 @@ def block_size_of(sample: Sample | Rollout, context: ViewContext) -> int:
     size = context.block_size if context.block_size is not None else sample.block_size
     if size is None:
         raise ValueError("views are built block by block, but neither the call nor the sample says how long a block "
-                         "is; pass block_size=, for instance the model's own lm.block_size")
+                         "is; pass block_size=, for instance the model's own lm.block_size, or \"full\"")
     return size
 
 
@@ -50,8 +51,9 @@ GRIDS: dict[str, Callable[[Sample | Rollout, int], Tensor]] = {"absolute": absol
 
 
 def blocks_of(sample: Sample | Rollout, options: MaskViewOptions, context: ViewContext) -> Tensor:
-    """(T,) int64 block of every position on the grid of the options."""
-    return GRIDS[options.grid](sample, block_size_of(sample, context))
+    """(T,) int64 block of every position on the grid of the options; zeros where everything is one block."""
+    size = block_size_of(sample, context)
+    return torch.zeros(num_tokens(sample), dtype=torch.long) if size == "full" else GRIDS[options.grid](sample, size)
 
 
 def step_groups(steps: Tensor, blocks: Tensor, shrink: int = 1) -> Tensor:
