@@ -27,6 +27,7 @@ CONFIGS = {
     "sft": "dllm_rl.config.sft:SftConfig",
     "rl": "dllm_rl.config.rl:RlConfig",
     "demo": "dllm_rl.config.demo:DemoConfig",
+    "export": "dllm_rl.config.export:ExportConfig",
     "verify": "dllm_rl.config.verification:VerifyConfig",
 }
 
@@ -218,6 +219,15 @@ def verify_command(
     if failed:
         typer.echo(f"{failed} entries differ or are unknown", err=True)
         raise typer.Exit(1)
+
+
+@app.command("export", cls=_Command)
+def export_command(arguments: Arguments = None, as_json: Json = False, quiet: Quiet = False) -> None:
+    """Write a checkpoint in the published format, with a model card."""
+    config, _, _ = _start("export", arguments, quiet, dry_run=False)
+    from dllm_rl.evaluation.exporting import run_export
+
+    _print_figures(f"{config.model.path} to {config.out}", run_export(config), as_json)
 
 
 @app.command("explain")

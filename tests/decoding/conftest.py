@@ -47,3 +47,15 @@ def full_lms(reference_dir: Path) -> dict[str, LanguageModel]:
     folders = {name: reference_dir / name / "ckpt" for name in families}
     return {name: load_model(folder) if folder.is_dir() else tiny_lm(name, reference_dir)
             for name, folder in folders.items()}
+
+
+@pytest.fixture(scope="session")
+def block_lms(reference_dir: Path) -> dict[str, LanguageModel]:
+    """The recorded model of every block family."""
+    found = {}
+    for name in FAMILIES:
+        if FAMILIES.load(name).attention == "block":
+            index = json.loads((reference_dir / name / "goldens.json").read_text())
+            ids = {key: index[key] for key in ("mask_token_id", "pad_token_id", "eos_token_id")}
+            found[name] = load_model(reference_dir / name / "ckpt", block_size=4, **ids)
+    return found

@@ -15,12 +15,13 @@ from dllm_rl.decoding import BlockDecoder, Request
 from dllm_rl.decoding.strategies import LowConfidenceStatic
 from dllm_rl.families import LanguageModel, load_model
 from dllm_rl.records import Rollout
-from dllm_rl.registry import STRATEGIES
+from dllm_rl.registry import FAMILIES, STRATEGIES
 from tests.helpers.reference import entries
 
 INDEX = json.loads((Path(__file__).parents[1] / "reference" / "sdar" / "goldens.json").read_text())
 ENTRIES = [entry["name"] for entry in INDEX["generation"]]
 MASK, PAD = INDEX["mask_token_id"], INDEX["pad_token_id"]
+BLOCK = [name for name in FAMILIES if FAMILIES.load(name).attention == "block"]
 TOLERANCE = 2e-5
 """fp32 rounding of other shapes and orders of summation; logits reach 16."""
 
@@ -98,7 +99,9 @@ def test_reference_entries_exactly(lm: LanguageModel, reference_dir: Path, name:
 
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
 @pytest.mark.parametrize("strategy", list(STRATEGIES))
-def test_a_row_of_a_batch_is_its_single_run(lm: LanguageModel, strategy: str, temperature: float) -> None:
+@pytest.mark.parametrize("family", BLOCK)
+def test_a_row_of_a_batch_is_its_single_run(block_lms: dict, family: str, strategy: str, temperature: float) -> None:
+    lm = block_lms[family]
     config = DecodingConfig(temperature=temperature, remasking_strategy=strategy, dynamic_threshold=0.3,
                             eb_threshold=4.0, top_p=0.9)
     requests = [Request(prompt, max_new, frozenset({PAD, *range(0, 500, 17)}), seed, temperature == 0)

@@ -53,8 +53,9 @@ def test_a_whole_canvas_ends_in_pads_of_nobody() -> None:
     (-1.0, torch.nan, True)])
 def test_tokens_without_a_log_probability_are_an_error(logprob: float, raw: float, is_error: bool) -> None:
     canvas = Canvas.open(torch.tensor([4]), [[5]], block_size=2, mask_token_id=MASK)
-    canvas.reveal(torch.tensor([[False, True]]), torch.tensor([1]), Candidates(
-        torch.tensor([3]), torch.ones(1), torch.tensor([logprob]), torch.tensor([raw]), torch.zeros(1, 100)), torch.tensor([1]))
+    candidate = Candidates(torch.tensor([3]), torch.ones(1), torch.tensor([logprob]), torch.tensor([raw]),
+                           torch.zeros(1, 100))
+    canvas.reveal(torch.tensor([[False, True]]), torch.tensor([1]), candidate, torch.tensor([1]))
     if not is_error:
         return canvas.check()
     with pytest.raises(FloatingPointError, match="the model's logits are NaN or infinite"):

@@ -1,6 +1,5 @@
 """The canvas loop: batches against single runs, the caches against models they are exact for, rules by hand."""
 
-from collections.abc import Iterator
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from dllm_rl.decoding.canvas_decoder import CanvasDecoder
 from dllm_rl.decoding.canvas_rules import CanvasRules
 from dllm_rl.decoding.local_decoder import load_decoder
 from dllm_rl.decoding.strategies import LowConfidenceDynamic, LowConfidenceStatic
-from dllm_rl.families import LanguageModel
+from dllm_rl.families import LanguageModel, load_model
 from dllm_rl.likelihood import target_logprobs
 from dllm_rl.records import Rollout
 from dllm_rl.registry import FAMILIES, STRATEGIES
@@ -362,10 +361,6 @@ def test_the_watcher_sees_every_forward_and_the_end(full_lms: dict, settings: di
         assert seen == [token if step <= number else MASK for token, step in zip(ids, steps, strict=True)]
 
 
-def history_settings() -> Iterator[dict]:
-    yield from ({"cache": "prefix"}, {"cache": "dual"}, {"cfg_scale": 0.5})
-
-
 @pytest.mark.parametrize("family", FULL)
 def test_the_record_says_whether_it_can_be_replayed(full_lms: dict, family: str) -> None:
     for strategy in STRATEGIES:
@@ -375,8 +370,8 @@ def test_the_record_says_whether_it_can_be_replayed(full_lms: dict, family: str)
             STRATEGIES.load(strategy).replay_class, "none", "canvas")
         assert (recorded.block_size, recorded.score_of) == (4, "processed")
         assert recorded.sampler_class == STRATEGIES.load(strategy).sampler_class
-    for settings in history_settings():
-        recorded = decode_one(full_lms[family], DecodingConfig(max_gen_length=4, **settings), Request([1], 4)).decoding
+    for inexact in ({"cache": "prefix"}, {"cache": "dual"}, {"cfg_scale": 0.5}):
+        recorded = decode_one(full_lms[family], DecodingConfig(max_gen_length=4, **inexact), Request([1], 4)).decoding
         assert recorded.replay_class == "history"
     assert decode_one(full_lms[family], DecodingConfig(max_gen_length=4), Request([1], 4, greedy=True)
                       ).decoding.sampler_class == "greedy"
@@ -461,3 +456,17 @@ def test_other_rules_are_plain_records(full_lms: dict) -> None:
     [rollout] = decoder.decode([Request([1, 2], 6, frozenset(range(500)))])
     assert (rollout.block_ends, len(rollout.response_ids), rollout.finish_reason) == ([6], 1, "stop")
     assert 0 not in rollout.tail_steps
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize("cache", CACHES)
+def test_a_gpu_decodes_the_same_tokens(reference_dir: Path, cache: str) -> None:
+    config = DecodingConfig(max_gen_length=12, block_size=4, dynamic_threshold=0.3, top_p=0.9, **CACHES[cache])
+    groups = [load_decoder(load_model(reference_dir / "dream" / "ckpt", device), config).decode(
+        requests_of([3, 9, 20], [12, 9, 5], False)) for device in ("cpu", "cuda")]
+    for one, other in zip(*groups, strict=True):
+        assert (one.response_ids, one.step_map) == (other.response_ids, other.step_map)
+
+
+def test_nothing_to_decode(full_lms: dict) -> None:
+    assert load_decoder(full_lms["llada"], DecodingConfig()).decode([]) == []

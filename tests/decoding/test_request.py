@@ -63,10 +63,10 @@ def test_a_canvas_is_one_block_or_some(full_lms: dict) -> None:
 
 
 @pytest.mark.parametrize(("settings", "one_block", "message"), [
-    ({"max_gen_length": 40}, False, "max_gen_length 40 is no multiple of the block size 32; use 32 or 64, or another"),
+    ({"max_gen_length": 40}, False, "max_gen_length 40 is no multiple of the block size 32; use 32 or 64"),
     ({"steps": 7}, False, "steps 7 are fewer than the 8 blocks of 32 tokens; use 8 or more"),
-    ({"block_size": 8}, True, "block_size is 8, but decoder None takes the whole response of 256 tokens as one block; leave"),
-    ({"denoising_steps_per_block": 4}, False, "denoising_steps_per_block is 4, which decoder None does not have; set steps"),
+    ({"block_size": 8}, True, "block_size is 8, but decoder None takes the whole response of 256 tokens as one block"),
+    ({"denoising_steps_per_block": 4}, False, "denoising_steps_per_block is 4, which decoder None does not have"),
 ])
 def test_a_canvas_that_cannot_be_is_explained(full_lms: dict, settings: dict, one_block: bool, message: str) -> None:
     with pytest.raises(ValueError, match=message):

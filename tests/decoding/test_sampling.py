@@ -7,16 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dllm_rl.config.decoding import DecodingConfig
-from dllm_rl.decoding.sampling import (
-    SCORES,
-    confidence,
-    draw,
-    equal_scores,
-    log_probs,
-    negative_entropy,
-    processed_logits,
-    propose,
-)
+from dllm_rl.decoding.sampling import Candidates, Sampler, draw, log_probs, processed_logits
 
 INF = float("inf")
 TOLERANCE = 1e-5
@@ -36,41 +27,55 @@ def cases(draw_: st.DrawFn) -> tuple[torch.Tensor, torch.Tensor, DecodingConfig]
     return torch.tensor(logits), torch.tensor(allowed), config
 
 
+def propose(logits: torch.Tensor, allowed: torch.Tensor, config: DecodingConfig, score: str = "confidence",
+            uniforms: torch.Tensor | None = None, **rule: object) -> Candidates:
+    order = torch.full(logits.shape[:-1], 0.5, dtype=torch.float64)
+    return Sampler(config, allowed, score, **rule).propose(logits, uniforms, order)
+
+
 def softmax(row: np.ndarray) -> np.ndarray:
     mass = np.exp(row - row.max())
     return mass / mass.sum()
 
 
-def oracle(row: np.ndarray, allowed: np.ndarray, config: DecodingConfig) -> np.ndarray:
-    """Processed probabilities of one row, token by token as SPEC 1.3 says it."""
+def largest(row: np.ndarray, config: DecodingConfig) -> np.ndarray:
+    return np.where(row >= sorted(row, reverse=True)[config.top_k - 1], row, -INF) if config.top_k else row
+
+
+def oracle(row: np.ndarray, allowed: np.ndarray, config: DecodingConfig, top_p_first: bool = False) -> np.ndarray:
+    """Processed probabilities of one row, token by token as SPEC 1.3 (or 1.4) says it."""
     row = np.where(allowed, row, -INF)
     if config.temperature:
         row = row / config.temperature
-    if config.top_k:
-        row = np.where(row >= sorted(row, reverse=True)[config.top_k - 1], row, -INF)
+    row = nucleus(row, config) if top_p_first else largest(row, config)
+    return softmax(largest(row, config) if top_p_first else nucleus(row, config))
+
+
+def nucleus(row: np.ndarray, config: DecodingConfig) -> np.ndarray:
     mass, before, kept = softmax(row), 0.0, np.full_like(row, -INF)
     for token in sorted(range(len(row)), key=lambda token: (-row[token], token)):
         if before <= config.top_p:
             kept[token] = row[token]
         before += mass[token]
-    return softmax(kept)
+    return kept
 
 
+@pytest.mark.parametrize("top_p_first", [False, True])
 @given(case=cases())
-def test_processed_distribution_equals_the_oracle(case: tuple) -> None:
+def test_processed_distribution_equals_the_oracle(top_p_first: bool, case: tuple) -> None:
     logits, allowed, config = case
-    found = processed_logits(logits, allowed, config).softmax(-1).numpy()
+    found = processed_logits(logits, allowed, config, top_p_first).softmax(-1).numpy()
     for row, expected in zip(found, logits.double().numpy(), strict=True):
-        np.testing.assert_allclose(row, oracle(expected, allowed.numpy(), config), atol=TOLERANCE)
+        np.testing.assert_allclose(row, oracle(expected, allowed.numpy(), config, top_p_first), atol=TOLERANCE)
 
 
 @given(case=cases())
 def test_scores_and_log_probs_equal_the_oracle(case: tuple) -> None:
     logits, allowed, config = case
     for score, of in (("confidence", lambda mass, token: mass[token]),
-                      ("negative_entropy", lambda mass, token: sum(p * np.log(p) for p in mass if p > 0)),
+                      ("neg_entropy", lambda mass, token: sum(p * np.log(p) for p in mass if p > 0)),
                       ("position", lambda mass, token: 0.0)):
-        found = propose(logits, allowed, config, score, uniforms=None)
+        found = propose(logits, allowed, config, score)
         for place, row in enumerate(logits.double().numpy()):
             mass, token = oracle(row, allowed.numpy(), config), int(found.ids[place])
             assert token == int(np.flatnonzero(np.isclose(mass, mass.max(), rtol=1e-12))[0])
@@ -152,19 +157,10 @@ def test_forbidden_ids_change_nothing_however_large_their_logits(huge: float) ->
 def test_extreme_temperatures_give_numbers(temperature: float) -> None:
     config = DecodingConfig(temperature=temperature)
     logits = torch.tensor([300.0, -300.0, 299.0])
-    found = propose(logits, torch.ones(3, dtype=torch.bool), config, "negative_entropy",
+    found = propose(logits, torch.ones(3, dtype=torch.bool), config, "neg_entropy",
                     torch.tensor(0.5, dtype=torch.float64))
     assert not any(bool(part.isnan()) for part in (found.scores, found.logprobs, found.raw_logprobs))
     assert temperature > 1 or int(found.ids) == 0
-
-
-def test_scores_of_a_certain_and_an_even_distribution() -> None:
-    logits = torch.tensor([[0.0, -INF], [0.0, 0.0]])
-    chosen = log_probs(logits, torch.tensor([0, 1]))
-    assert confidence(logits, chosen).tolist() == [1.0, 0.5]
-    assert negative_entropy(logits, chosen).tolist() == pytest.approx([0.0, -np.log(2)])
-    assert equal_scores(logits, chosen).tolist() == [0.0, 0.0]
-    assert set(SCORES) == {"confidence", "negative_entropy", "position"}
 
 
 def test_bfloat16_logits_are_processed_in_float32() -> None:
@@ -193,3 +189,38 @@ def test_nan_logits_are_nan_in_every_log_prob() -> None:
 def test_top_k_beyond_the_vocabulary_is_refused() -> None:
     with pytest.raises(ValueError, match=r"top_k 6 is larger than the vocabulary of 5 ids; use 0"):
         processed_logits(torch.zeros(5), torch.ones(5, dtype=torch.bool), DecodingConfig(top_k=6))
+
+
+@given(case=cases())
+def test_scores_come_from_the_softmax_that_is_named(case: tuple) -> None:
+    logits, allowed, config = case
+    plain = DecodingConfig(temperature=config.temperature)
+    for of, expected in (("processed", lambda row: oracle(row, allowed.numpy(), config)), ("raw", softmax),
+                         ("temperature", lambda row: oracle(row, allowed.numpy(), plain))):
+        found = propose(logits, allowed, config, score_of=of)
+        for place, row in enumerate(logits.double().numpy()):
+            assert float(found.scores[place]) == pytest.approx(expected(row)[int(found.ids[place])], abs=TOLERANCE)
+
+
+def test_pads_are_lowered_whatever_the_sign_of_scores() -> None:
+    logits, allowed = torch.tensor([[4.0, 0.0], [0.0, 4.0]]), torch.ones(2, dtype=torch.bool)
+    for score, factor in (("confidence", 1 / 3), ("neg_entropy", 3.0)):
+        plain = propose(logits, allowed, DecodingConfig(), score, pad_token_id=0).scores
+        lowered = propose(logits, allowed, DecodingConfig(pad_target_penalty=3.0), score, pad_token_id=0).scores
+        assert lowered.tolist() == pytest.approx([float(plain[0]) * factor, float(plain[1])])
+        assert lowered[0] < plain[0]
+        unknown = propose(logits, allowed, DecodingConfig(pad_target_penalty=3.0), score).scores
+        assert torch.equal(unknown, plain)
+
+
+def test_the_order_temperature_draws_in_proportion() -> None:
+    """Of two positions with confidences .88 and .5 at temperature .5, the first leads with p = 1 / (1 + e^-(.38/.5))."""
+    count = 20_000
+    logits = torch.tensor([[2.0, 0.0], [0.0, 0.0]]).expand(count, 2, 2)
+    order = torch.rand(count, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    sampler = Sampler(DecodingConfig(alg_temp=0.5), torch.ones(2, dtype=torch.bool), "confidence")
+    scores = sampler.propose(logits, None, order).scores
+    expected = 1 / (1 + np.exp((0.5 - 1 / (1 + np.exp(-2.0))) / 0.5))
+    share = float((scores[:, 0] > scores[:, 1]).double().mean())
+    assert abs(share - expected) < 4 * (expected * (1 - expected) / count) ** 0.5
+    assert sampler.propose(logits[:1], None, torch.zeros(1, 2, dtype=torch.float64)).scores.isfinite().all()

@@ -1,5 +1,9 @@
 """Every registered unmasking strategy: its promises, and equality with a plain oracle."""
 
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 import torch
@@ -7,139 +11,314 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dllm_rl.config.decoding import DecodingConfig
-from dllm_rl.decoding.sampling import SCORES
-from dllm_rl.decoding.strategies import num_steps, quota
+from dllm_rl.decoding.klass import kl_divergence
+from dllm_rl.decoding.schedules import even_split
+from dllm_rl.decoding.scores import SCORES
+from dllm_rl.decoding.step import Step
+from dllm_rl.decoding.strategies import Strategy
 from dllm_rl.registry import STRATEGIES
 
-Case = tuple[torch.Tensor, torch.Tensor, torch.Tensor, DecodingConfig, int]
+VOCABULARY = 3
+NAMES = list(STRATEGIES)
+
+
+@dataclass
+class Case:
+    """Scores are eighths, so that sums and ties are exact; logits are small integers."""
+
+    scores: torch.Tensor
+    masked: torch.Tensor
+    quota: torch.Tensor
+    last: torch.Tensor
+    inclusive: bool
+    logits: torch.Tensor
+    config: DecodingConfig
+
+    def step(self, memory: dict[str, torch.Tensor] | None = None) -> Step:
+        return Step(self.quota, self.last, self.inclusive, self.logits, {} if memory is None else memory)
+
+    def row(self, number: int) -> "Case":
+        own = slice(number, number + 1)
+        return Case(self.scores[own], self.masked[own], self.quota[own], self.last[own], self.inclusive, self.logits[own],
+                    self.config)
 
 
 @st.composite
 def cases(draw: st.DrawFn) -> Case:
-    """(scores, masked, step, settings, block size); scores are eighths, so that sums and ties are exact."""
-    size, rows = draw(st.integers(1, 8)), draw(st.integers(1, 4))
-    steps = draw(st.none() | st.integers(1, size))
-    config = DecodingConfig(denoising_steps_per_block=steps, dynamic_threshold=draw(st.integers(0, 9)) / 8,
-                            eb_threshold=draw(st.integers(1, 20)) / 8)
+    size, rows = draw(st.integers(1, 9)), draw(st.integers(1, 4))
+    eighth = st.integers(0, 9).map(lambda count: count / 8)
+    config = DecodingConfig(
+        dynamic_threshold=draw(eighth), eb_threshold=draw(st.integers(1, 20)) / 8, threshold_factor=draw(st.integers(1, 9)) / 4,
+        hierarchical_high=draw(eighth), hierarchical_low=draw(eighth), leap_anchor=draw(eighth), leap_accept=draw(eighth),
+        leap_radius=draw(st.integers(0, 4)), klass_threshold=draw(eighth), klass_kl_threshold=draw(st.sampled_from([1e-3, 0.3])),
+        klass_steps=draw(st.integers(1, 2)))
 
-    def table(element: st.SearchStrategy) -> list:
-        return draw(st.lists(st.lists(element, min_size=size, max_size=size), min_size=rows, max_size=rows))
+    def table(element: st.SearchStrategy) -> torch.Tensor:
+        return torch.tensor(draw(st.lists(st.lists(element, min_size=size, max_size=size), min_size=rows, max_size=rows)))
 
-    step = draw(st.lists(st.integers(0, num_steps(config, size) - 1), min_size=rows, max_size=rows))
-    return (torch.tensor(table(st.integers(0, 8))) / 8, torch.tensor(table(st.booleans())), torch.tensor(step),
-            config, size)
-
-
-def reveal(name: str, case: Case) -> torch.Tensor:
-    scores, *rest = case
-    strategy = STRATEGIES.load(name)()
-    return strategy.reveal(-scores if strategy.score == "negative_entropy" else scores, *rest)
-
-
-def oracle(name: str, scores: list[float], masked: list[bool], step: int, config: DecodingConfig, size: int) -> set[int]:
-    """One row in words: columns to reveal; for ``entropy_bounded`` the scores are entropies."""
-    steps = config.denoising_steps_per_block or size
-    left = [column for column in range(size) if masked[column]]
-    due = size // steps + (1 if step < size % steps else 0)
-    if step == steps - 1:
-        return set(left)
-    confident = sorted(left, key=lambda column: (-scores[column], column))
-    certain = sorted(left, key=lambda column: (scores[column], column))
-    sums = np.cumsum([scores[column] for column in certain])
-    return {
-        "low_confidence_static": set(confident[:due]),
-        "low_confidence_dynamic": {c for c in left if scores[c] > config.dynamic_threshold} | set(confident[:due]),
-        "sequential": set(left[:due]),
-        "entropy_bounded": set(certain[:max(1, int((sums < config.eb_threshold).sum()))]),
-    }[name]
+    logits = torch.tensor(draw(st.lists(st.integers(-2, 2), min_size=rows * size * VOCABULARY,
+                                        max_size=rows * size * VOCABULARY)), dtype=torch.float32)
+    numbers = st.lists(st.integers(1, size), min_size=rows, max_size=rows)
+    return Case(table(st.integers(0, 8)) / 8, table(st.booleans()), torch.tensor(draw(numbers)),
+                torch.tensor(draw(st.lists(st.booleans(), min_size=rows, max_size=rows))), draw(st.booleans()),
+                logits.view(rows, size, VOCABULARY), config)
 
 
-@pytest.mark.parametrize("name", list(STRATEGIES))
+def strategy(name: str) -> Strategy:
+    return STRATEGIES.load(name)()
+
+
+def reveal(name: str, case: Case, memory: dict[str, torch.Tensor] | None = None) -> torch.Tensor:
+    own = strategy(name)
+    scores = -case.scores if own.score == "neg_entropy" else case.scores
+    return own.reveal(scores, case.masked, case.step(memory), case.config)
+
+
+@dataclass
+class Row:
+    """One row in plain Python."""
+
+    scores: list[float]
+    left: list[int]
+    quota: int
+    config: DecodingConfig
+    inclusive: bool
+
+    def passes(self, column: int, threshold: float) -> bool:
+        return self.scores[column] >= threshold if self.inclusive else self.scores[column] > threshold
+
+    @property
+    def best(self) -> list[int]:
+        return sorted(self.left, key=lambda column: (-self.scores[column], column))
+
+    @property
+    def top(self) -> set[int]:
+        return set(self.best[:self.quota])
+
+    def static(self) -> set[int]:
+        return self.top
+
+    def dynamic(self) -> set[int]:
+        return {column for column in self.left if self.passes(column, self.config.dynamic_threshold)} | self.top
+
+    def sequential(self) -> set[int]:
+        return set(self.left[:self.quota])
+
+    def certain(self) -> set[int]:
+        """Scores are entropies here."""
+        return set(sorted(self.left, key=lambda column: (self.scores[column], column))[:self.quota])
+
+    def entropy_bounded(self) -> set[int]:
+        order = sorted(self.left, key=lambda column: (self.scores[column], column))
+        sums = np.cumsum([self.scores[column] for column in order])
+        return set(order[:max(1, int((sums < self.config.eb_threshold).sum()))])
+
+    def threshold_factor(self) -> set[int]:
+        count = 0
+        for place, column in enumerate(self.best, 1):
+            if place > 1 and self.scores[column] < np.float32(1 - self.config.threshold_factor / (place + 1)):
+                break
+            count = place
+        return set(self.best[:len(self.left) if count == len(self.left) - 1 else count])
+
+    def carried(self) -> set[int]:
+        return {column for place, column in enumerate(self.best[:self.quota])
+                if place == 0 or self.passes(column, self.config.dynamic_threshold)}
+
+    def hierarchical(self) -> set[int]:
+        runs: list[list[int]] = []
+        for column in self.left:
+            if runs and runs[-1][-1] == column - 1:
+                runs[-1].append(column)
+            else:
+                runs.append([column])
+        heads = [max(run, key=lambda column: (self.scores[column], -column)) for run in runs]
+        return ({column for column in self.left if self.passes(column, self.config.hierarchical_high)} | self.top
+                | {column for column in heads if self.passes(column, self.config.hierarchical_low)})
+
+    def local_leap(self) -> set[int]:
+        config = self.config
+        anchors = {column for column in self.left if self.scores[column] >= config.leap_anchor}
+        near = {column for column in self.left if self.scores[column] >= config.leap_accept
+                and any(abs(column - anchor) <= config.leap_radius for anchor in anchors)}
+        return anchors | near | self.top
+
+
+ORACLES: dict[str, Callable[[Row], set[int]]] = {
+    "low_confidence_static": Row.static, "low_confidence_dynamic": Row.dynamic, "sequential": Row.sequential,
+    "entropy_bounded": Row.entropy_bounded, "threshold_factor": Row.threshold_factor, "carried_threshold": Row.carried,
+    "margin": Row.static, "neg_entropy": Row.certain, "random_order": Row.static, "hierarchical": Row.hierarchical,
+    "klass": Row.static,      # without a predecessor nothing is at rest
+    "local_leap": Row.local_leap, "adablock": Row.dynamic}
+
+
+@pytest.mark.parametrize("name", NAMES)
 @given(case=cases())
 def test_reveals_what_the_oracle_reveals(name: str, case: Case) -> None:
-    scores, masked, step, config, size = case
     found = reveal(name, case)
-    for row in range(len(found)):
-        expected = oracle(name, scores[row].tolist(), masked[row].tolist(), int(step[row]), config, size)
-        assert set(found[row].nonzero()[:, 0].tolist()) == expected
+    for number in range(len(found)):
+        left = case.masked[number].nonzero()[:, 0].tolist()
+        row = Row(case.scores[number].tolist(), left, int(case.quota[number]), case.config, case.inclusive)
+        expected = set(left) if bool(case.last[number]) else ORACLES[name](row)
+        assert set(found[number].nonzero()[:, 0].tolist()) == expected
 
 
-@pytest.mark.parametrize("name", list(STRATEGIES))
+@pytest.mark.parametrize("name", NAMES)
 @given(case=cases(), garbage=st.sampled_from([float("nan"), float("inf"), -float("inf"), 1e38]))
 def test_reveals_masks_only_and_at_least_one(name: str, case: Case, garbage: float) -> None:
-    scores, masked, step, config, size = case
     found = reveal(name, case)
     assert found.dtype == torch.bool
-    assert not bool((found & ~masked).any())
-    assert torch.equal(found.any(1), masked.any(1))
-    # Scores of unmasked positions are never read, whatever stands there.
-    assert torch.equal(reveal(name, (scores.masked_fill(~masked, garbage), masked, step, config, size)), found)
+    assert not bool((found & ~case.masked).any())
+    assert torch.equal(found.any(1), case.masked.any(1))
+    # Scores and logits of unmasked positions are never read, whatever stands there.
+    case.scores = case.scores.masked_fill(~case.masked, garbage)
+    case.logits = case.logits.masked_fill(~case.masked[..., None], garbage)
+    assert torch.equal(reveal(name, case), found)
 
 
-@pytest.mark.parametrize("name", list(STRATEGIES))
+@pytest.mark.parametrize("name", NAMES)
 @given(case=cases(), garbage=st.sampled_from([float("nan"), float("inf"), -float("inf")]))
 def test_useless_scores_cannot_stall_a_block(name: str, case: Case, garbage: float) -> None:
-    scores, masked, *rest = case
-    found = reveal(name, (torch.full_like(scores, garbage), masked, *rest))
-    assert torch.equal(found.any(1), masked.any(1))
-    assert not bool((found & ~masked).any())
+    case.scores = torch.full_like(case.scores, garbage)
+    found = reveal(name, case)
+    assert torch.equal(found.any(1), case.masked.any(1))
+    assert not bool((found & ~case.masked).any())
 
 
-@pytest.mark.parametrize("name", list(STRATEGIES))
+@pytest.mark.parametrize("name", NAMES)
 @given(case=cases())
-def test_a_block_is_done_after_the_last_step(name: str, case: Case) -> None:
-    scores, masked, _, config, size = case
-    for step in range(num_steps(config, size)):
-        masked = masked & ~reveal(name, (scores, masked, torch.full((len(masked),), step), config, size))
-    assert not bool(masked.any())
+def test_a_block_ends(name: str, case: Case) -> None:
+    """Within as many steps as it has masks, one due at each, with what the strategy remembers kept."""
+    memory: dict[str, torch.Tensor] = {}
+    case.quota, case.last = torch.ones_like(case.quota), torch.zeros_like(case.last)
+    for _ in range(case.masked.shape[1]):
+        case.masked = case.masked & ~reveal(name, case, memory)
+    assert not bool(case.masked.any())
 
 
-@pytest.mark.parametrize("name", list(STRATEGIES))
+@pytest.mark.parametrize("name", NAMES)
 @given(case=cases())
-def test_rows_do_not_influence_each_other(name: str, case: Case) -> None:
-    scores, masked, step, config, size = case
-    alone = [reveal(name, (scores[row:row + 1], masked[row:row + 1], step[row:row + 1], config, size))
-             for row in range(len(masked))]
-    assert torch.equal(torch.cat(alone), reveal(name, case))
+def test_a_block_is_done_after_its_last_step(name: str, case: Case) -> None:
+    case.last = torch.ones_like(case.last)
+    assert torch.equal(reveal(name, case), case.masked)
 
 
-@pytest.mark.parametrize("name", list(STRATEGIES))
+@pytest.mark.parametrize("name", NAMES)
+@given(case=cases(), data=st.data())
+def test_rows_do_not_influence_each_other(name: str, case: Case, data: st.DataObject) -> None:
+    """Alone, together and in another order, over two steps."""
+    together, alone, moved = {}, [{} for _ in case.masked], {}
+    order = torch.tensor(data.draw(st.permutations(range(len(case.masked)))))
+    for _ in range(2):
+        found = reveal(name, case, together)
+        apart = [reveal(name, case.row(number), alone[number]) for number in range(len(found))]
+        assert torch.equal(torch.cat(apart), found)
+        other = Case(case.scores[order], case.masked[order], case.quota[order], case.last[order], case.inclusive,
+                     case.logits[order], case.config)
+        assert torch.equal(reveal(name, other, moved), found[order])
+        case.masked = case.masked & ~found
+
+
+@pytest.mark.parametrize("name", ["low_confidence_dynamic", "hierarchical", "klass", "local_leap", "adablock"])
+def test_a_threshold_above_one_reveals_one_per_step(name: str) -> None:
+    above = dict.fromkeys(["dynamic_threshold", "hierarchical_high", "hierarchical_low", "klass_threshold", "leap_anchor",
+                           "leap_accept"], 1.5)
+    masked = torch.ones(1, 6, dtype=torch.bool)
+    case = Case(torch.tensor([[1.0, 0.5, 1.0, 0.25, 0.9, 0.1]]), masked, torch.tensor([1]), torch.tensor([False]), True,
+                torch.zeros(1, 6, VOCABULARY), DecodingConfig(**above))
+    memory: dict[str, torch.Tensor] = {}
+    for _ in range(6):
+        found = reveal(name, case, memory)
+        assert int(found.sum()) == 1
+        case.masked = case.masked & ~found
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_ties_go_to_the_left(name: str) -> None:
-    config = DecodingConfig(denoising_steps_per_block=4, dynamic_threshold=0.9, eb_threshold=0.1)
-    masked = torch.tensor([[False, True, True, True]])
-    case = (torch.full((1, 4), 0.5), masked, torch.tensor([0]), config, 4)
-    assert reveal(name, case).tolist() == [[False, True, False, False]]
+    config = DecodingConfig(dynamic_threshold=0.9, eb_threshold=0.1, threshold_factor=0.1, hierarchical_low=0.9)
+    case = Case(torch.full((1, 5), 0.5), torch.tensor([[False, True, True, True, True]]), torch.tensor([1]),
+                torch.tensor([False]), False, torch.zeros(1, 5, VOCABULARY), config)
+    assert reveal(name, case).tolist() == [[False, True, False, False, False]]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_declarations(name: str) -> None:
+    own = strategy(name)
+    assert own.score in SCORES
+    assert own.replay_class == "selection"
+    assert own.sampler_class == {"confidence": "drawn", "neg_entropy": "distribution", "margin_confidence": "distribution",
+                                 "random": "random", "position": "sequential"}[own.score]
+    assert own.remembers or not own.needs_logits
+
+
+def test_thresholds_by_hand() -> None:
+    masked, step = torch.ones(1, 4, dtype=torch.bool), Step.of_quota(torch.tensor([1]))
+    config = DecodingConfig(dynamic_threshold=0.5, eb_threshold=0.5)
+    scores = torch.tensor([[0.5, 0.75, 0.5, 0.625]])
+    dynamic = strategy("low_confidence_dynamic")
+    assert dynamic.reveal(scores, masked, step, config).tolist() == [[False, True, False, True]]
+    step.inclusive = True
+    assert dynamic.reveal(scores, masked, step, config).all()
+    entropies = torch.tensor([[0.25, 1.0, 0.125, 0.125]])  # sums 0.125, 0.25, 0.5: the third is not below the bound
+    assert strategy("entropy_bounded").reveal(-entropies, masked, step, config).tolist() == [[False, False, True, True]]
+
+
+def test_two_remaining_masks_go_together_under_the_factor() -> None:
+    scores, masked = torch.tensor([[0.9, 0.0, 0.1]]), torch.tensor([[True, False, True]])
+    config = DecodingConfig(threshold_factor=0.01)
+    assert strategy("threshold_factor").reveal(scores, masked, Step.of_quota(torch.tensor([1])), config).equal(masked)
+
+
+def test_what_is_not_sure_is_carried_over() -> None:
+    """Two are due at each of two steps; 0.9 and then, of two and one carried, 0.7 and 0.6."""
+    own, config = strategy("carried_threshold"), DecodingConfig(dynamic_threshold=0.65)
+    memory: dict[str, torch.Tensor] = {}
+    masked, scores = torch.ones(1, 5, dtype=torch.bool), torch.tensor([[0.9, 0.5, 0.3, 0.2, 0.1]])
+    found = own.reveal(scores, masked, Step(torch.tensor([2]), torch.tensor([False]), memory=memory), config)
+    assert (found.tolist(), memory["carried"].tolist()) == ([[True, False, False, False, False]], [1])
+    scores = torch.tensor([[0.0, 0.5, 0.7, 0.8, 0.66]])
+    found = own.reveal(scores, masked & ~found, Step(torch.tensor([2]), torch.tensor([False]), memory=memory), config)
+    assert (found.tolist(), memory["carried"].tolist()) == ([[False, False, True, True, True]], [0])
+
+
+def test_klass_waits_until_a_distribution_rests() -> None:
+    """The left position is sure at once but moves; the right one rests from the first step on."""
+    own, config = strategy("klass"), DecodingConfig(klass_threshold=0.5, klass_kl_threshold=0.1, klass_steps=2)
+    memory: dict[str, torch.Tensor] = {}
+    masked, scores = torch.ones(1, 3, dtype=torch.bool), torch.tensor([[0.9, 0.8, 0.6]])
+    moving, resting = [2.0, 0.0, 0.0], [3.0, 0.0, 0.0]
+    revealed = []
+    for number in range(4):
+        logits = torch.tensor([[[number * 2.0, 0.0, 0.0], resting, moving]])
+        step = Step(torch.tensor([0]), torch.tensor([False]), logits=logits, memory=memory)
+        revealed.append(own.reveal(scores, masked, step, config)[0].tolist())
+    assert revealed == [[False] * 3, [False] * 3, [False, True, True], [False, True, True]]
+
+
+def test_kl_divergence_by_hand() -> None:
+    p, q = torch.tensor([[0.5, 0.5, 0.0], [0.5, 0.5, 0.0]]).log(), torch.tensor([[0.25, 0.25, 0.5], [1.0, 0.0, 0.0]]).log()
+    assert kl_divergence(p, q).tolist() == pytest.approx([math.log(2), math.inf])
+    assert kl_divergence(p, p).tolist() == [0.0, 0.0]
+
+
+@pytest.mark.parametrize(("scores", "delimiter", "settings", "length"), [
+    ([0.9, 0.6, 0.9, 0.8], [0, 1, 0, 1], {}, 4),                                     # the surer of two delimiters
+    ([0.9, 0.8, 0.9, 0.8], [0, 1, 0, 1], {}, 2),                                     # the left one of equals
+    ([0.9, 0.6, 0.9, 0.8], [0, 1, 0, 1], {"adablock_window": 2}, 2),
+    ([0.9, 0.3, 0.9, 0.3], [0, 1, 0, 1], {}, 4),                                     # none above the threshold
+    ([0.9, 0.3, 0.9, 0.3], [0, 1, 0, 1], {"block_size": 3}, 3),
+    ([0.9, 0.9, 0.9, 0.9], [0, 0, 0, 0], {"block_size": 3}, 3),
+])
+def test_a_block_ends_at_its_surest_delimiter(scores: list, delimiter: list, settings: dict, length: int) -> None:
+    found = strategy("adablock").block_length(torch.tensor([scores]), torch.ones(1, 4, dtype=torch.bool),
+                                              torch.tensor([delimiter]).bool(), DecodingConfig(**settings))
+    assert found.tolist() == [length]
 
 
 def test_ties_go_to_the_left_in_wide_blocks() -> None:
     size = 64
     scores, masked = torch.zeros(1, size), torch.ones(1, size, dtype=torch.bool)
     scores[0, ::3] = 0.5
-    config = DecodingConfig(denoising_steps_per_block=4)
-    found = reveal("low_confidence_static", (scores, masked, torch.tensor([0]), config, size))
+    quota = even_split(size, 4, torch.tensor([0]))
+    found = strategy("low_confidence_static").reveal(scores, masked, Step.of_quota(quota), DecodingConfig())
     assert found[0].nonzero()[:, 0].tolist() == list(range(0, 48, 3))
-
-
-@pytest.mark.parametrize("name", list(STRATEGIES))
-def test_declarations(name: str) -> None:
-    strategy = STRATEGIES.load(name)()
-    assert strategy.score in SCORES
-    assert strategy.replay_class == "selection"
-    assert strategy.sampler_class == {"confidence": "drawn", "negative_entropy": "distribution",
-                                      "position": "sequential"}[strategy.score]
-
-
-@pytest.mark.parametrize(("size", "steps", "due"), [
-    (4, None, [1, 1, 1, 4]), (4, 2, [2, 4]), (8, 3, [3, 3, 8]), (5, 3, [2, 2, 5]), (3, 1, [3])])
-def test_quota_is_the_split_of_the_block_and_then_all(size: int, steps: int | None, due: list[int]) -> None:
-    config = DecodingConfig(denoising_steps_per_block=steps)
-    assert quota(torch.arange(len(due)), config, size).tolist() == due
-
-
-def test_dynamic_threshold_and_entropy_bound_are_strict() -> None:
-    masked, step = torch.ones(1, 4, dtype=torch.bool), torch.tensor([0])
-    config = DecodingConfig(dynamic_threshold=0.5, eb_threshold=0.5)
-    scores = torch.tensor([[0.5, 0.75, 0.5, 0.625]])
-    assert reveal("low_confidence_dynamic", (scores, masked, step, config, 4)).tolist() == [[False, True, False, True]]
-    entropies = torch.tensor([[0.25, 1.0, 0.125, 0.125]])  # sums 0.125, 0.25, 0.5: the third is not below the bound
-    assert reveal("entropy_bounded", (entropies, masked, step, config, 4)).tolist() == [[False, False, True, True]]

@@ -2,8 +2,8 @@
 
 import torch
 
-from dllm_rl.decoding import BlockDecoder, Request
 from dllm_rl.config.decoding import DecodingConfig
+from dllm_rl.decoding import BlockDecoder, Request
 from dllm_rl.decoding.progress import Progress
 from dllm_rl.decoding.watching import show
 from dllm_rl.families import LanguageModel

@@ -18,7 +18,7 @@ from dllm_rl.records import Rollout
 from dllm_rl.registry import STRATEGIES
 
 TOLERANCE = 2e-5
-NAMES = [name for name in STRATEGIES if not STRATEGIES.load(name).needs_logits and not STRATEGIES.load(name).adapts_blocks]
+NAMES = [name for name in STRATEGIES if not STRATEGIES.load(name).adapts_blocks]
 STOPS = list(range(0, 500, 40))
 
 

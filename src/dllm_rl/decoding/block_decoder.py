@@ -96,6 +96,9 @@ class BlockDecoder:
         self._version = version
         self._block_size = resolve_block_size(lm, config)
         self._strategy = load_strategy(config)
+        if self._strategy.adapts_blocks:
+            raise ValueError(f"strategy {config.remasking_strategy!r} chooses where blocks end, but those of the "
+                             f"{lm.family.name} family lie on a grid; use another strategy, or a full-attention model")
         self._sampler = Sampler(config, lm.allowed_ids, score_of_strategy(self._strategy, config),
                                 config.score_of or "processed", pad_token_id=lm.pad_token_id)
         self._watch: Watcher | None = None

@@ -37,6 +37,8 @@ class CarriedThreshold(Strategy):
     What was due and did not pass is carried over to the next step.
     """
 
+    remembers: ClassVar[bool] = True
+
     def reveal(self, scores: Tensor, masked: Tensor, step: Step, config: DecodingConfig) -> Tensor:
         """See ``Strategy``."""
         carried = step.memory.get("carried", torch.zeros_like(step.quota))

@@ -29,7 +29,7 @@ def even_split(total: Tensor | int, steps: int, number: Tensor) -> Tensor:
 
 
 def timestep_share(masks: Tensor, steps: int, number: Tensor, eps: float) -> Tensor:
-    """(B,) int64: Dream's schedule, ``floor(m (1 - t[i+1] / t[i]))`` with t = linspace(1, eps, S + 1), all at the last step.
+    """(B,) int64: Dream's schedule, ``floor(m (1 - t[i+1] / t[i]))`` with t = linspace(1, eps, S + 1); all at the last.
 
     Computed in float32 as published, so that some steps reveal nothing.
 

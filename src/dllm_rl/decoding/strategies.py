@@ -31,6 +31,7 @@ class Strategy(ABC):
         paced: whether it reveals what is due. One that is not decides by itself how many go; the canvas decoder then
             calls it until the block is done, with a quota of 1.
         needs_logits: whether ``Step.logits`` is read.
+        remembers: whether it keeps anything in ``Step.memory``.
         adapts_blocks: whether ``block_length`` is asked at the opening of each block of a canvas.
     """
 
@@ -39,6 +40,7 @@ class Strategy(ABC):
     replay_class: ClassVar[ReplayClass] = "selection"
     paced: ClassVar[bool] = True
     needs_logits: ClassVar[bool] = False
+    remembers: ClassVar[bool] = False
     adapts_blocks: ClassVar[bool] = False
 
     @abstractmethod

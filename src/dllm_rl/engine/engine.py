@@ -76,4 +76,4 @@ class Engine:
         """Whether the fast loop decodes with these settings."""
         strategy = STRATEGIES.load(config.remasking_strategy)
         return (self.lm.family.attention == "block" and config.decoder in (None, "block")
-                and not strategy.needs_logits and not strategy.adapts_blocks)
+                and not strategy.remembers and not strategy.adapts_blocks)

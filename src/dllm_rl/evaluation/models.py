@@ -4,11 +4,14 @@ from typing import Any
 
 from dllm_rl.config.model import ModelConfig
 from dllm_rl.families import LanguageModel, load_model, outline_model
+from dllm_rl.families.sanity import check_predictions
 
 
 def load_configured(config: ModelConfig) -> LanguageModel:
-    """The checkpoint with the overrides of the configuration."""
-    return load_model(config.path, config.device, config.dtype, **_overrides(config))
+    """The checkpoint with the overrides of the configuration; errors as in ``load_model`` and ``check_predictions``."""
+    lm = load_model(config.path, config.device, config.dtype, **_overrides(config))
+    check_predictions(lm)
+    return lm
 
 
 def outline_configured(config: ModelConfig) -> LanguageModel:

@@ -44,7 +44,7 @@ def check_predictions(lm: LanguageModel) -> str | None:
     Raises:
         ValueError: another reading of the weights is clearly better; names both figures.
     """
-    ids = _text_ids(lm)
+    ids = text_ids(lm)
     if ids is None:
         return None
     size = lm.block_size or _BLOCK
@@ -52,7 +52,7 @@ def check_predictions(lm: LanguageModel) -> str | None:
     own: Reading = (lm.family.logit_shift, lm.family.attention)
     uniform = -math.log(lm.vocab_size)
     better = [other for other in scores if float(scores[other].mean()) >= uniform + MARGIN
-              and _clearly_above(scores[other], scores[own])]
+              and clearly_above(scores[other], scores[own])]
     if better:
         best = min(better, key=lambda other: (len(_changes(own, other)), -float(scores[other].mean())))
         raise ValueError(
@@ -65,7 +65,7 @@ def check_predictions(lm: LanguageModel) -> str | None:
     return f"{_words(own)}: {float(scores[own].mean()):.2f} nats per masked token (uniform guessing {uniform:.2f})"
 
 
-def _text_ids(lm: LanguageModel) -> Tensor | None:
+def text_ids(lm: LanguageModel) -> Tensor | None:
     """(L,) ids of the text; ``None`` if there is no tokenizer, or they are too few or outside the vocabulary."""
     if lm.tokenizer is None:
         return None
@@ -87,7 +87,8 @@ def _scores(lm: LanguageModel, ids: Tensor, kind: Literal["block", "full"],
             for shift in (0, 1)}
 
 
-def _clearly_above(other: Tensor, own: Tensor) -> bool:
+def clearly_above(other: Tensor, own: Tensor) -> bool:
+    """Whether (M,) log-probabilities are on average ``MARGIN`` and three standard errors above those of the family."""
     gain = other - own
     return float(gain.mean()) >= max(MARGIN, STANDARD_ERRORS * float(gain.std()) / math.sqrt(len(gain)))
 
