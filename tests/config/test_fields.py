@@ -9,7 +9,7 @@ from dllm_rl.config.choice import StrategyName, ViewChoice
 from dllm_rl.config.fields import allowed_values, choice_of, merge, section_of, with_section_defaults
 from dllm_rl.config.rl import RlConfig
 from dllm_rl.config.sft import SftConfig
-from dllm_rl.registry import TASKS, VIEWS
+from dllm_rl.registry import STRATEGIES, TASKS, VIEWS
 
 VIEW_WORDS = "trace | random | coupled | semi_ar | block, or your own module:object"
 
@@ -25,8 +25,7 @@ VIEW_WORDS = "trace | random | coupled | semi_ar | block, or your own module:obj
     (tuple[str, ...], {}, "list of text"),
     (ViewChoice, {}, VIEW_WORDS),
     (ViewChoice | None, {}, f"{VIEW_WORDS}, or null"),
-    (StrategyName, {}, "low_confidence_static | low_confidence_dynamic | sequential | entropy_bounded, "
-                       "or your own module:object"),
+    (StrategyName, {}, f"{' | '.join(STRATEGIES)}, or your own module:object"),
     (dict, {}, "<class 'dict'>"),
 ])
 def test_allowed_values(annotation: object, bounds: dict, words: str) -> None:

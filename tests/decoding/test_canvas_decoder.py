@@ -26,6 +26,7 @@ CACHES = {"none": {}, "prefix": {"cache": "prefix"}, "horizon": {"cache": "prefi
           "dual": {"cache": "dual"}}
 MASK, PAD = 500, 490
 STOPS = frozenset({PAD, *range(0, 500, 17)})
+DELIMITERS = list(range(0, 500, 7))
 TOLERANCE = 2e-5
 """fp32 rounding of other shapes and orders of summation; logits reach 16. Decisions that close are rare and the random
 cases the same in every run, so no case is left out for a near tie."""
@@ -91,9 +92,10 @@ def assert_well_formed(rollout: Rollout, max_new: int, size: int) -> None:
 @pytest.mark.parametrize("family", FULL)
 def test_a_row_of_a_batch_is_its_single_run(full_lms: dict, family: str, cache: str, strategy: str,
                                             temperature: float) -> None:
-    config = DecodingConfig(max_gen_length=12, block_size=4, steps=7, temperature=temperature, top_p=0.9,
-                            remasking_strategy=strategy, dynamic_threshold=0.3, eb_threshold=4.0, **CACHES[cache])
-    requests = requests_of([1, 9, 4, 22], [12, 7, 8, 10], temperature == 0)
+    config = DecodingConfig(max_gen_length=8, block_size=4, steps=5, temperature=temperature, top_p=0.9,
+                            remasking_strategy=strategy, dynamic_threshold=0.3, eb_threshold=4.0,
+                            block_delimiters=DELIMITERS, **CACHES[cache])
+    requests = requests_of([1, 9, 4], [8, 7, 4], temperature == 0)
     rollouts = assert_batch_is_single_runs(full_lms[family], config, requests)
     for request, rollout in zip(requests, rollouts, strict=True):
         if not STRATEGIES.load(strategy).adapts_blocks:
@@ -110,6 +112,7 @@ def cases(draw: st.DrawFn) -> tuple[DecodingConfig, list[Request]]:
     config = DecodingConfig(
         temperature=temperature, top_k=draw(st.sampled_from([0, 30])), block_size=size, max_gen_length=size * num_blocks,
         steps=draw(st.none() | st.integers(num_blocks, size * num_blocks + 2)), dynamic_threshold=0.2, eb_threshold=5.0,
+        block_delimiters=DELIMITERS,
         remasking_strategy=draw(st.sampled_from(list(STRATEGIES))), **CACHES[cache],
         cfg_scale=draw(st.sampled_from([0.0, 1.5])) if cache == "none" else 0.0,
         alg_temp=draw(st.sampled_from([0.0, 0.5])))
@@ -364,7 +367,7 @@ def test_the_watcher_sees_every_forward_and_the_end(full_lms: dict, settings: di
 @pytest.mark.parametrize("family", FULL)
 def test_the_record_says_whether_it_can_be_replayed(full_lms: dict, family: str) -> None:
     for strategy in STRATEGIES:
-        config = DecodingConfig(max_gen_length=4, remasking_strategy=strategy)
+        config = DecodingConfig(max_gen_length=4, remasking_strategy=strategy, block_delimiters=[3])
         recorded = decode_one(full_lms[family], config, Request([1], 4)).decoding
         assert (recorded.replay_class, recorded.cache, recorded.decoder) == (
             STRATEGIES.load(strategy).replay_class, "none", "canvas")

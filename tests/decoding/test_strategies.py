@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -322,3 +323,11 @@ def test_ties_go_to_the_left_in_wide_blocks() -> None:
     quota = even_split(size, 4, torch.tensor([0]))
     found = strategy("low_confidence_static").reveal(scores, masked, Step.of_quota(quota), DecodingConfig())
     assert found[0].nonzero()[:, 0].tolist() == list(range(0, 48, 3))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_page_tells_of_every_strategy(name: str) -> None:
+    page = (Path(__file__).parents[2] / "docs/strategies.md").read_text()
+    [row] = [line for line in page.splitlines() if line.startswith(f"| `{name}` ")]
+    _, _, paced, sampler, _ = (cell.strip() for cell in row.strip("|").split("|"))
+    assert (paced, sampler) == ("yes" if strategy(name).paced else "no", strategy(name).sampler_class)

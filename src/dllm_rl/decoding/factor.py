@@ -20,6 +20,8 @@ class ThresholdFactor(Strategy):
     masks always go together.
     """
 
+    paced: ClassVar[bool] = False
+
     def reveal(self, scores: Tensor, masked: Tensor, step: Step, config: DecodingConfig) -> Tensor:
         """See ``Strategy``."""
         ordered = scores.masked_fill(~masked, -torch.inf).sort(dim=-1, descending=True).values
