@@ -53,12 +53,14 @@ class Clock:
 
 
 def requests(count: int) -> list[Request]:
+    """Requests of unequal prompts and lengths."""
     rng = random.Random(0)
     return [Request([rng.randrange(1, 4000) for _ in range(rng.randrange(64, 257))], rng.randrange(32, 257), seed=number)
             for number in range(count)]
 
 
 def rate(rollouts: Sequence[Rollout], seconds: float) -> float:
+    """Response tokens per second."""
     return sum(len(own.response_ids) for own in rollouts) / seconds
 
 
@@ -68,6 +70,7 @@ SETTINGS = {"dynamic": {"dynamic_threshold": 2.2e-4},      # a random model's co
 
 
 def compare(lm: LanguageModel, clock: Clock, count: int, name: str) -> None:
+    """The engine, the readable decoder in batches of 64, and the readable decoder one by one."""
     config = DecodingConfig(decoder="block", batch_size=64, **SETTINGS[name])
     wanted, engine = requests(count), Engine(lm, EngineConfig(max_num_seqs=64))
     list(engine.stream(wanted[:2], config))
@@ -83,9 +86,9 @@ def compare(lm: LanguageModel, clock: Clock, count: int, name: str) -> None:
     alone = BlockDecoder(lm, config.model_copy(update={"batch_size": 1})).decode(some)
     alone_seconds = time.perf_counter() - start
     ours = rate(list(found.values()), seconds)
+    decoded = sum(len(own.response_ids) + len(own.tail_ids) for own in batched)
     print(json.dumps({
-        "settings": name, "tokens_per_forward": round(
-            sum(len(own.response_ids) + len(own.tail_ids) for own in batched) / sum(own.num_forwards for own in batched), 2),
+        "settings": name, "tokens_per_forward": round(decoded / sum(own.num_forwards for own in batched), 2),
         "engine_tokens_per_second": round(ours, 1),
         "times_one_after_another": round(ours / rate(alone, alone_seconds), 2),
         "times_padded_batches_of_64": round(ours / rate(batched, batched_seconds), 2),
@@ -94,6 +97,7 @@ def compare(lm: LanguageModel, clock: Clock, count: int, name: str) -> None:
 
 
 def sharing(lm: LanguageModel) -> None:
+    """Forwarded tokens of one and of sixteen samples of a prompt of 1,024 tokens."""
     prompt, config = list(range(1, 1025)), DecodingConfig(max_gen_length=4, ignore_eos=True)
     one, many = Engine(lm), Engine(lm)
     one.generate([prompt], config)
@@ -103,6 +107,7 @@ def sharing(lm: LanguageModel) -> None:
 
 
 def context(lm: LanguageModel) -> None:
+    """Milliseconds per token behind ever longer prompts."""
     config = DecodingConfig(max_gen_length=16, ignore_eos=True, denoising_steps_per_block=1, block_size=BLOCK)
     rng = random.Random(0)
     for length in (512, 1024, 2048, 4096, 8192):
@@ -118,6 +123,7 @@ def context(lm: LanguageModel) -> None:
 
 
 def main() -> None:
+    """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--requests", type=int, default=64)
     parser.add_argument("--threads", type=int, default=2)

@@ -1,6 +1,7 @@
 """The canvas loop: batches against single runs, the caches against models they are exact for, rules by hand."""
 
 from dataclasses import fields, replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -473,3 +474,20 @@ def test_a_gpu_decodes_the_same_tokens(reference_dir: Path, cache: str) -> None:
 
 def test_nothing_to_decode(full_lms: dict) -> None:
     assert load_decoder(full_lms["llada"], DecodingConfig()).decode([]) == []
+
+
+@pytest.mark.parametrize(("window", "widest"), [(None, 4), (8, 8)])
+def test_adablock_may_end_a_block_early_or_within_its_window(window: int | None, widest: int, reference_dir: Path) -> None:
+    """Every token is a delimiter or none is: blocks of the surest place, and blocks of the fixed size."""
+    lm = load_model(reference_dir / "llada" / "ckpt")
+    request = Request([1, 2, 3], 16, seed=4)
+    settings = {"max_gen_length": 16, "block_size": 4, "remasking_strategy": "adablock", "adablock_window": window}
+    every = DecodingConfig(**settings, block_delimiters=list(range(512)), adablock_threshold=0.0)
+    [rollout] = load_decoder(lm, every).decode([request])
+    lengths = [end - begin for begin, end in pairwise([0, *rollout.block_ends])]
+    assert sum(lengths) == 16 and max(lengths) <= widest and len(set(lengths)) > 1
+    if window:
+        assert max(lengths) > 4
+    none = DecodingConfig(**settings, block_delimiters=[511], adablock_threshold=1.0)
+    [rollout] = load_decoder(lm, none).decode([request])
+    assert rollout.block_ends == [4, 8, 12, 16]

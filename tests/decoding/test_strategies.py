@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dllm_rl.config.decoding import DecodingConfig
@@ -21,6 +21,8 @@ from dllm_rl.registry import STRATEGIES
 
 VOCABULARY = 3
 NAMES = list(STRATEGIES)
+few = settings(max_examples=40, deadline=None)
+"""Examples per strategy and promise: there are many of both."""
 
 
 @dataclass
@@ -49,10 +51,11 @@ def cases(draw: st.DrawFn) -> Case:
     size, rows = draw(st.integers(1, 9)), draw(st.integers(1, 4))
     eighth = st.integers(0, 9).map(lambda count: count / 8)
     config = DecodingConfig(
-        dynamic_threshold=draw(eighth), eb_threshold=draw(st.integers(1, 20)) / 8, threshold_factor=draw(st.integers(1, 9)) / 4,
+        dynamic_threshold=draw(eighth), eb_threshold=draw(st.integers(1, 20)) / 8,
+        threshold_factor=draw(st.integers(1, 9)) / 4,
         hierarchical_high=draw(eighth), hierarchical_low=draw(eighth), leap_anchor=draw(eighth), leap_accept=draw(eighth),
-        leap_radius=draw(st.integers(0, 4)), klass_threshold=draw(eighth), klass_kl_threshold=draw(st.sampled_from([1e-3, 0.3])),
-        klass_steps=draw(st.integers(1, 2)))
+        leap_radius=draw(st.integers(0, 4)), klass_threshold=draw(eighth),
+        klass_kl_threshold=draw(st.sampled_from([1e-3, 0.3])), klass_steps=draw(st.integers(1, 2)))
 
     def table(element: st.SearchStrategy) -> torch.Tensor:
         return torch.tensor(draw(st.lists(st.lists(element, min_size=size, max_size=size), min_size=rows, max_size=rows)))
@@ -154,6 +157,7 @@ ORACLES: dict[str, Callable[[Row], set[int]]] = {
 
 
 @pytest.mark.parametrize("name", NAMES)
+@few
 @given(case=cases())
 def test_reveals_what_the_oracle_reveals(name: str, case: Case) -> None:
     found = reveal(name, case)
@@ -165,6 +169,7 @@ def test_reveals_what_the_oracle_reveals(name: str, case: Case) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
+@few
 @given(case=cases(), garbage=st.sampled_from([float("nan"), float("inf"), -float("inf"), 1e38]))
 def test_reveals_masks_only_and_at_least_one(name: str, case: Case, garbage: float) -> None:
     found = reveal(name, case)
@@ -178,6 +183,7 @@ def test_reveals_masks_only_and_at_least_one(name: str, case: Case, garbage: flo
 
 
 @pytest.mark.parametrize("name", NAMES)
+@few
 @given(case=cases(), garbage=st.sampled_from([float("nan"), float("inf"), -float("inf")]))
 def test_useless_scores_cannot_stall_a_block(name: str, case: Case, garbage: float) -> None:
     case.scores = torch.full_like(case.scores, garbage)
@@ -187,6 +193,7 @@ def test_useless_scores_cannot_stall_a_block(name: str, case: Case, garbage: flo
 
 
 @pytest.mark.parametrize("name", NAMES)
+@few
 @given(case=cases())
 def test_a_block_ends(name: str, case: Case) -> None:
     """Within as many steps as it has masks, one due at each, with what the strategy remembers kept."""
@@ -198,6 +205,7 @@ def test_a_block_ends(name: str, case: Case) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
+@few
 @given(case=cases())
 def test_a_block_is_done_after_its_last_step(name: str, case: Case) -> None:
     case.last = torch.ones_like(case.last)
@@ -205,6 +213,7 @@ def test_a_block_is_done_after_its_last_step(name: str, case: Case) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
+@few
 @given(case=cases(), data=st.data())
 def test_rows_do_not_influence_each_other(name: str, case: Case, data: st.DataObject) -> None:
     """Alone, together and in another order, over two steps."""

@@ -41,7 +41,8 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def rl(path: Path, **values: Any) -> RlConfig:
     decoding = {"max_gen_length": 8}
     given = {"model": {"path": str(path)}, "tasks": TASKS, "prompt": PROMPT, "run_dir": "runs/x", "max_steps": 9,
-             "beta": 0.0, "engine": {"max_num_seqs": 5}, "rollout": {"num_task_per_step": 4, "num_response_per_task": 4, "decoding": decoding},
+             "beta": 0.0, "engine": {"max_num_seqs": 5},
+             "rollout": {"num_task_per_step": 4, "num_response_per_task": 4, "decoding": decoding},
              "evaluation": {"tasks": TASKS | {"num_tasks": 10}, "num_samples": 2, "every": 4, "decoding": decoding}}
     return parse_config(RlConfig, {**given, **values}, "test")
 

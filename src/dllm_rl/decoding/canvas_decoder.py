@@ -68,7 +68,9 @@ class CanvasDecoder:
         self._score_of = config.score_of or rules.score_of
         self._sampler = Sampler(config, lm.allowed_ids, score_of_strategy(self._strategy, config), self._score_of,
                                 rules.top_p_first, lm.pad_token_id)
-        self._delimiters = resolve_delimiters(lm, config) if self._strategy.adapts_blocks else None
+        adapts = self._strategy.adapts_blocks
+        self._delimiters = resolve_delimiters(lm, config) if adapts else None
+        self._widest = max(self._block_size, config.adablock_window or 0) if adapts else self._block_size
         self._watch: Watcher | None = None
 
     @torch.no_grad()
@@ -94,7 +96,7 @@ class CanvasDecoder:
         batch = CanvasBatch.of(rows, self._lm.mask_token_id, self._lm.device)
         number = 0
         while batch.rows:
-            batch.open_blocks(self._block_size)
+            batch.open_blocks(self._widest)
             self._decode_block(batch, self._steps_of_block(number))
             self._leave(batch)
             number += 1
@@ -117,7 +119,7 @@ class CanvasDecoder:
             pace.number += 1
             if not batch.open.any() and not (self._rules.inner_forward and pace.number == 1):
                 return batch.canvas.check()
-            if pace.number > max(steps, self._block_size):      # the opening, and a step per due share or per position
+            if pace.number > max(steps, self._widest):      # the opening, and a step per due share or per position
                 batch.canvas.check()
                 raise ValueError(f"the unmasking strategy {self._config.remasking_strategy!r} left masks in a block "
                                  "after its last step; its reveal must return at least one of a row's masked, and all "
@@ -161,7 +163,7 @@ class CanvasDecoder:
         scores = spread(candidates.scores, places, shape)
         ends = spread(torch.isin(candidates.ids, delimiters), places, shape)
         length = self._strategy.block_length(scores.gather(1, block), batch.open.gather(1, block), ends.gather(1, block),
-                                             self._config)
+                                             self._config.model_copy(update={"block_size": self._block_size}))
         batch.end = torch.minimum(batch.end, batch.start + length)
 
     def _chosen(self, batch: CanvasBatch, places: Tensor, candidates: Candidates, pace: _Pace) -> Tensor:

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from dllm_rl.config.decoding import DecodingConfig
 
+
 def num_steps(config: DecodingConfig, block_size: int) -> int:
     """S of the block decoder: the configured steps per block, or one per position."""
     return block_size if config.denoising_steps_per_block is None else config.denoising_steps_per_block
