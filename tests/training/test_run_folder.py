@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from dllm_rl.config.base import Options
 from dllm_rl.training.run_folder import RunFolder
 
@@ -55,3 +57,14 @@ def test_a_branch_inherits_figures(tmp_path: Path) -> None:
     branch.copy_figures(begun(tmp_path / "a", 0, 1, 2))
     branch.begin(Tiny(), 1)
     assert [line["step"] for line in branch.figures()] == [0, 1]
+
+
+def test_two_processes_do_not_share_a_folder(tmp_path: Path) -> None:
+    with RunFolder(tmp_path / "r").alone():
+        with (pytest.raises(ValueError, match="another process is running in .*; wait for it, or give another run_dir"),
+              RunFolder(tmp_path / "r").alone()):
+            pass
+        with RunFolder(tmp_path / "other").alone():
+            pass
+    with RunFolder(tmp_path / "r").alone():
+        assert not RunFolder(tmp_path / "r").holds_a_run()

@@ -1,7 +1,9 @@
 """The folder of a run: its resolved configuration, its figures and sample texts, its checkpoints and exports."""
 
+import fcntl
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +48,22 @@ class RunFolder:
     def result(self) -> dict[str, Any] | None:
         """``{"step": ..., "figures": ...}`` of the trained model in ``checkpoint/``; ``None`` if there is none."""
         return json.loads(self._result.read_text()) if self._result.exists() else None
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep other processes on this machine out while the context lasts; the lock goes with the process.
+
+        Raises:
+            ValueError: another process is at work here.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        with (self.path / ".lock").open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise ValueError(f"another process is running in {self.path}; wait for it, or give another "
+                                 "run_dir") from error
+            yield
 
     def begin(self, config: Options, step: int) -> None:
         """Start, or go on behind ``step``: later figures and half-written files of an earlier process are removed."""

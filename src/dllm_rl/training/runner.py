@@ -73,6 +73,11 @@ def train(loop: Loop, config: RunConfig, display: Display, title: str) -> Figure
         SystemExit: 128 + signal, after the checkpoint of the last step was written.
     """
     run = RunFolder(config.run_dir)
+    with run.alone():
+        return _train(loop, config, run, display, title)
+
+
+def _train(loop: Loop, config: RunConfig, run: RunFolder, display: Display, title: str) -> Figures:
     start = find_start(config, run)
     _restore(loop, start, config.seed)
     run.begin(config, start.step)
