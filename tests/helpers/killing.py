@@ -44,7 +44,7 @@ def run() -> None:
     while killed < int(kills):
         child = attempt(arguments)
         if killed % 2:
-            saving += wait_for_save(Path(run_dir), child, 4 * float(seconds))
+            saving += wait_for_save(Path(run_dir), child, 60.0)
         else:
             time.sleep(draw.uniform(0.0, float(seconds)))
         os.kill(child, signal.SIGKILL)
