@@ -73,7 +73,7 @@ typecheck: $(READY) ## mypy
 docs: $(READY) ## build the documentation into site/
 	$(PY) -m mkdocs build --strict
 
-demo: $(READY) ## train a tiny model from scratch, reinforce it, print accuracy before and after
+demo: $(READY) ## train a tiny model from scratch, reinforce it, write runs/demo/report.html
 	$(SCRIPTS)/dllm-rl demo
 
 verify: $(READY) ## recompute the recorded vectors of the published code
