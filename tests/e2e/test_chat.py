@@ -49,7 +49,7 @@ class Session:
     """A program in a terminal of its own."""
 
     def __init__(self, *arguments: str) -> None:
-        self.seen = ""
+        self.seen, self.unread = "", b""
         self.end, inner = pty.openpty()
         environment = {**os.environ, "PYTHONPATH": str(SOURCE), "TERM": "xterm", "COLUMNS": "60", "LINES": "20"}
         self.process = subprocess.Popen([sys.executable, "-c", "import sys; from dllm_rl.cli import main; sys.exit(main())",
@@ -62,12 +62,13 @@ class Session:
 
     def wait_for(self, text: str) -> None:
         """Read until ``text`` is shown behind what was waited for before."""
-        deadline, fresh = time.monotonic() + PATIENCE, b""
-        while text.encode() not in fresh:
-            assert time.monotonic() < deadline, f"no {text!r} in {fresh!r}"
+        deadline = time.monotonic() + PATIENCE
+        while text.encode() not in self.unread:
+            assert time.monotonic() < deadline, f"no {text!r} in {self.unread!r}"
             if select.select([self.end], [], [], 1)[0]:
-                fresh += os.read(self.end, 65536)
-        self.seen += fresh.decode(errors="replace")
+                self.unread += os.read(self.end, 65536)
+        before, found, self.unread = self.unread.partition(text.encode())
+        self.seen += (before + found).decode(errors="replace")
 
 
 def test_a_terminal_shows_the_unmasking_and_ctrl_c_stops_it(checkpoint: Path) -> None:
