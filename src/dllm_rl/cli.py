@@ -2,7 +2,9 @@
 
 import errno
 import json
+import sys
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -79,14 +81,25 @@ def _display(quiet: bool) -> Any:  # noqa: ANN401 - imported late
     return Display(quiet)
 
 
-def _start(command: str, arguments: Sequence[str] | None, quiet: bool, dry_run: bool) -> tuple[Any, Path, Any]:
+@contextmanager
+def _pure(as_json: bool) -> Iterator[None]:
+    """Keep what users' own functions print off standard output where a result in JSON is to stand there."""
+    if as_json:
+        with redirect_stdout(sys.stderr):
+            yield
+    else:
+        yield
+
+
+def _start(command: str, arguments: Sequence[str] | None, quiet: bool, dry_run: bool,
+           as_json: bool = False) -> tuple[Any, Path, Any]:
     """Configuration, its folder, and a display that has shown the resolved configuration."""
     config, folder = _load(command, arguments)
     from dllm_rl.config.advice import advice
     from dllm_rl.config.loading import dump_yaml
 
     if dry_run:
-        _explain(config, folder, as_json=False)
+        _explain(config, folder, as_json)
         raise typer.Exit
     display = _display(quiet)
     display.line(dump_yaml(config))
@@ -150,10 +163,11 @@ def chat_command(arguments: Arguments = None, quiet: Quiet = False) -> None:
 def eval_command(arguments: Arguments = None, as_json: Json = False, quiet: Quiet = False,
                  dry_run: DryRun = False) -> None:
     """Answer tasks, score the answers, print accuracy with its interval and tokens per forward."""
-    config, folder, display = _start("eval", arguments, quiet, dry_run)
+    config, folder, display = _start("eval", arguments, quiet, dry_run, as_json)
     from dllm_rl.evaluation.run import run_eval
 
-    title, summaries = f"{config.model.path} on {config.tasks.name}", run_eval(config, folder, display)
+    with _pure(as_json):
+        title, summaries = f"{config.model.path} on {config.tasks.name}", run_eval(config, folder, display)
     if config.settings is None:
         _print_figures(title, summaries["default"].as_dict(), as_json)
     elif as_json:
@@ -168,20 +182,24 @@ def eval_command(arguments: Arguments = None, as_json: Json = False, quiet: Quie
 def sft_command(arguments: Arguments = None, as_json: Json = False, quiet: Quiet = False,
                 dry_run: DryRun = False) -> None:
     """Fine-tune on prompts and responses."""
-    config, folder, display = _start("sft", arguments, quiet, dry_run)
+    config, folder, display = _start("sft", arguments, quiet, dry_run, as_json)
     from dllm_rl.training.sft import run_sft
 
-    _print_figures(f"last update of {config.run_dir}", run_sft(config, folder, display), as_json)
+    with _pure(as_json):
+        figures = run_sft(config, folder, display)
+    _print_figures(f"last update of {config.run_dir}", figures, as_json)
 
 
 @app.command("rl", cls=_Command)
 def rl_command(arguments: Arguments = None, as_json: Json = False, quiet: Quiet = False,
                dry_run: DryRun = False) -> None:
     """Reinforce on tasks (TraceRL unless the configuration chooses otherwise)."""
-    config, folder, display = _start("rl", arguments, quiet, dry_run)
+    config, folder, display = _start("rl", arguments, quiet, dry_run, as_json)
     from dllm_rl.training.rl import run_rl
 
-    _print_figures(f"last step of {config.run_dir}", run_rl(config, folder, display), as_json)
+    with _pure(as_json):
+        figures = run_rl(config, folder, display)
+    _print_figures(f"last step of {config.run_dir}", figures, as_json)
 
 
 @app.command("demo", cls=_Command)

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from dllm_rl.cli import main
 from dllm_rl.training import demo
@@ -161,7 +163,7 @@ def test_a_loss_that_is_not_finite_keeps_the_last_good_weights(start: Path, tmp_
     assert main(arguments("rl", start, tmp_path / "r", f"config={tmp_path / 'run.yaml'}", "beta=0")) == 2
     assert "the gradient norm is nan; the update was not made. Lower learning_rate" in capsys.readouterr().err
     last = figures(tmp_path / "r")[-1]["step"]
-    assert [path.name for path in (tmp_path / "r/state").iterdir()] == [f"step-{last // 3 * 3:06d}"]
+    assert [path.name for path in (tmp_path / "r/state").iterdir()] == [f"step-{last:06d}"]
 
 
 def test_a_damaged_checkpoint_is_not_passed_over(start: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
@@ -170,3 +172,38 @@ def test_a_damaged_checkpoint_is_not_passed_over(start: Path, tmp_path: Path, ca
     weights.write_bytes(weights.read_bytes()[:-8])
     assert main(arguments("sft", start, tmp_path / "r")) == 2
     assert "is damaged: weights.safetensors is not what was written" in capsys.readouterr().err
+
+
+def test_a_step_that_fails_costs_no_step_before_it(start: Path, tmp_path: Path) -> None:
+    """The reward raises in the sixth step; no checkpoint was due before."""
+    (tmp_path / "reward.py").write_text(
+        "import os\nimport random\ncalls = []\n\n\ndef reward(tasks, rollouts):\n    calls.append(1)\n"
+        "    if len(calls) == 7 and os.environ.get('FAIL'):\n        raise KeyError('gold')\n"
+        "    return [random.random() for _ in rollouts]\n")
+    (tmp_path / "run.yaml").write_text("reward: ./reward.py:reward\n")
+    values = [f"config={tmp_path / 'run.yaml'}", "reward=./reward.py:reward", "evaluation.every=50", "checkpoint_every=50"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FAIL", "1")
+        assert main(arguments("rl", start, tmp_path / "r", *values)) == 2
+    assert [path.name for path in (tmp_path / "r/state").iterdir()] == ["step-000005"]
+    assert main(arguments("rl", start, tmp_path / "r", *values)) == 0
+    assert main(arguments("rl", start, tmp_path / "whole", *values)) == 0
+    assert_equal_runs(tmp_path / "whole", tmp_path / "r")
+
+
+def test_float32_exports_of_a_bfloat16_run_are_its_masters(start: Path, tmp_path: Path) -> None:
+    assert main(arguments("sft", start, tmp_path / "r", "max_steps=5", "model.dtype=bfloat16", "export_dtype=float32")) == 0
+    exported = load_file(tmp_path / "r/checkpoint/model.safetensors")
+    stored = load_file(tmp_path / "r/state/step-000005/weights.safetensors")
+    assert exported.keys() == stored.keys()
+    assert all(torch.equal(exported[name], stored[name]) for name in stored)
+    assert any(not torch.equal(own, own.bfloat16().float()) for own in stored.values())
+
+
+def test_output_in_json_is_nothing_else(start: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    (tmp_path / "reward.py").write_text("def reward(task, rollout):\n    print('noise')\n    return 1.0\n")
+    (tmp_path / "run.yaml").write_text("reward: ./reward.py:reward\n")
+    assert main([*arguments("rl", start, tmp_path / "r", f"config={tmp_path / 'run.yaml'}", "max_steps=1",
+                            "reward=./reward.py:reward"), "--json"]) == 0
+    out, error = capsys.readouterr()
+    assert json.loads(out)["updates"] == 0 and "noise" in error

@@ -65,3 +65,21 @@ def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
     remove_partial(tmp_path)
     assert names(tmp_path) == [".hidden", "kept"]
     remove_partial(tmp_path / "absent")
+
+
+def test_what_was_set_aside_is_put_back(tmp_path: Path) -> None:
+    """A process killed between the two moves of a replacement."""
+    (tmp_path / ".f.partial-abc-old").mkdir()
+    (tmp_path / ".f.partial-abc-old/whole").write_text("whole")
+    (tmp_path / ".f.partial-abc").mkdir()
+    remove_partial(tmp_path)
+    assert names(tmp_path) == ["f"] and names(tmp_path / "f") == ["whole"]
+    (tmp_path / ".f.partial-xyz-old").mkdir()
+    remove_partial(tmp_path)
+    assert names(tmp_path / "f") == ["whole"] and names(tmp_path) == ["f"]
+
+
+def test_files_of_a_folder_can_be_read_by_others(tmp_path: Path) -> None:
+    with atomic_folder(tmp_path / "f") as staging:
+        save_file({"a": torch.zeros(1)}, staging / "a.safetensors")
+    assert (tmp_path / "f/a.safetensors").stat().st_mode & 0o777 == 0o644

@@ -1,14 +1,19 @@
 """Calls in a thread of their own: values in order, and every way not to return."""
 
+import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from dllm_rl.rewards.time_limit import CallError, call_each
 
 SHORT = 0.2
+SOURCE = Path(__file__).parents[2] / "src"
 
 
 def test_values_come_in_order_from_one_thread() -> None:
@@ -79,3 +84,13 @@ def test_whatever_is_raised_is_an_error_with_its_line(error: BaseException) -> N
     assert (caught.value.number, caught.value.verb, caught.value.__cause__) == (1, "failed", error)
     line = fail.__code__.co_firstlineno + 2
     assert caught.value.place == f" at {__file__}, line {line}: {type(error).__name__}: {error}"
+
+
+def test_code_that_keeps_the_interpreter_to_itself_ends_the_process() -> None:
+    """A regular expression that backtracks for ever lets no other thread run; a watchdog below Python still does."""
+    program = ("import re\nfrom dllm_rl.rewards import time_limit\ntime_limit.GRACE = 0.5\n"
+               "time_limit.call_each(lambda: re.match(r'(a+)+$', 'a' * 60 + 'b'), [()], 0.5)\n")
+    done = subprocess.run([sys.executable, "-c", program], env={**os.environ, "PYTHONPATH": str(SOURCE)},
+                          capture_output=True, text=True, timeout=120)
+    assert done.returncode == 1
+    assert "Timeout (0:00:01)!" in done.stderr and "time_limit.py" in done.stderr

@@ -1,5 +1,6 @@
 """Where a run starts, and when it must not."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,22 @@ def test_never_and_finished(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"finished \(step 100, max_steps 100\); raise max_steps"):
         start(tmp_path)
     assert start(tmp_path, max_steps=101) == 100
+
+
+def test_a_model_without_checkpoints_is_not_trained_over(tmp_path: Path) -> None:
+    run = left(tmp_path, 5)
+    run.finish(100, {})
+    shutil.rmtree(run.states.path)
+    with pytest.raises(ValueError, match="holds a trained model but no checkpoint to go on from"):
+        start(tmp_path, max_steps=200)
+
+
+def test_a_length_that_is_passed_already_is_refused(tmp_path: Path) -> None:
+    left(tmp_path / "a", 5, 10)
+    with pytest.raises(ValueError, match="is behind step 10 already, max_steps is 7; raise max_steps"):
+        start(tmp_path / "a", max_steps=7)
+    with pytest.raises(ValueError, match="step 10 of .* is not before max_steps 10; raise max_steps"):
+        start(tmp_path / "b", init_from=f"{tmp_path / 'a'}@10", max_steps=10)
 
 
 def test_other_threads_give_other_bits(tmp_path: Path) -> None:

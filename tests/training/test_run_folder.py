@@ -33,13 +33,27 @@ def test_a_run_that_goes_on_loses_later_figures(tmp_path: Path) -> None:
 
 
 def test_an_unfinished_last_line_is_dropped(tmp_path: Path) -> None:
-    run = begun(tmp_path, 1)
+    run = begun(tmp_path, 0, 1)
     with (tmp_path / "metrics.jsonl").open("a") as file:
         file.write('{"step": 2, "lo')
-    assert [line["step"] for line in run.figures()] == [1]
+    assert [line["step"] for line in run.figures()] == [0, 1]
     run.begin(Tiny(), 1)
     run.log(2, {"loss": 1.0})
-    assert [line["step"] for line in run.figures()] == [1, 2]
+    assert [line["step"] for line in run.figures()] == [0, 1, 2]
+
+
+@pytest.mark.parametrize(("text", "message"), [
+    ("", "does not hold steps 0 to 2 in order"),
+    ('{"step": 0}\n{"step": 2}\n', "does not hold steps 0 to 2 in order"),
+    ('{"step": 0}\n{"ste\n{"step": 2}\n', "metrics.jsonl, line 2 is damaged .*; restore it, or give another run_dir"),
+])
+def test_figures_that_are_gone_are_not_passed_over(tmp_path: Path, text: str, message: str) -> None:
+    run = begun(tmp_path, 0, 1, 2)
+    (tmp_path / "metrics.jsonl").write_text(text)
+    with pytest.raises(ValueError, match=message):
+        run.begin(Tiny(size=2), 2)
+    assert (tmp_path / "metrics.jsonl").read_text() == text
+    assert run.config() == {"size": 1}
 
 
 def test_what_a_new_folder_holds(tmp_path: Path) -> None:

@@ -41,7 +41,8 @@ def test_groups_that_teach_nothing_are_counted_and_left_out() -> None:
     assert selection.advantages.tolist() == pytest.approx([3 ** 0.5, *[-1 / 3 ** 0.5] * 3])
     assert selection.figures == {
         "groups_all_right": 1, "groups_all_wrong": 1, "groups_equal_rewards": 2, "groups_filtered": 0,
-        "groups_empty": 0, "right_answers_histogram": {"0": 1, "1": 1, "2": 0, "3": 0, "4": 1}, "responses_trained": 4}
+        "groups_empty": 0, "right_answers_histogram": {"0": 1, "1": 1, "2": 0, "3": 0, "4": 1}, "responses_truncated": 0,
+        "responses_trained": 4}
 
 
 def test_advantages_of_zero_are_not_trained() -> None:
@@ -78,6 +79,12 @@ def test_a_truncated_answer_without_a_verdict_is_kept_by_wrong() -> None:
     group = [answer(0.7, length=8, reason="length")]
     assert TRUNCATED["wrong"](group, config().rollout) == group
     assert TRUNCATED["drop"](group, config().rollout) == []
+
+
+def test_truncation_does_not_raise_a_reward() -> None:
+    group = [answer(-1.0, False, length=8, reason="length"), answer(-1.0, False)]
+    assert [scored.reward for scored in TRUNCATED["wrong"](group, config().rollout)] == [-1.0, -1.0]
+    assert select([group]).figures["responses_truncated"] == 1
 
 
 def test_the_margin() -> None:

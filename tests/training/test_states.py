@@ -26,6 +26,8 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
 def test_only_the_newest_are_kept(tmp_path: Path) -> None:
     assert filled(tmp_path, (1, 2, 10, 1000001), keep_last=2).steps() == [10, 1000001]
     assert StateStore(tmp_path / "absent").steps() == []
+    (tmp_path / "step-000010-copy").mkdir()
+    assert StateStore(tmp_path).steps() == [10, 1000001]
 
 
 def test_a_step_that_is_not_there_is_named(tmp_path: Path) -> None:

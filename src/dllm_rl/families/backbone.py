@@ -104,9 +104,15 @@ def read_backbone(folder: Path, config: PreTrainedConfig, dtype: torch.dtype,
     return model
 
 
-def write_backbone(model: PreTrainedModel, folder: Path, dtype: torch.dtype, max_shard_size: str) -> None:
-    """Write the weights as ``dtype`` under the published names, in files of at most ``max_shard_size``; no config."""
-    cast = None if dtype == model.dtype else {name: tensor.to(dtype) for name, tensor in model.state_dict().items()}
+def write_backbone(model: PreTrainedModel, folder: Path, dtype: torch.dtype, max_shard_size: str,
+                   masters: Mapping[str, Tensor]) -> None:
+    """Write the weights as ``dtype`` under the published names, in files of at most ``max_shard_size``; no config.
+
+    ``masters`` stand in for weights of these names.
+    """
+    cast = None
+    if dtype != model.dtype or masters:
+        cast = {name: masters.get(name, tensor).to(dtype) for name, tensor in model.state_dict().items()}
     model.save_pretrained(folder, max_shard_size=max_shard_size, state_dict=cast)
     for extra in ("config.json", "generation_config.json"):
         (folder / extra).unlink(missing_ok=True)

@@ -3,6 +3,7 @@
 Letters: B rows, L or N positions, H hidden size, V vocabulary.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -171,7 +172,7 @@ class LanguageModel:
         return config
 
     def save(self, path: str | Path, dtype: torch.dtype | None = None, *, max_shard_size: str = "5GB",
-             card: str | None = None) -> None:
+             card: str | None = None, masters: Mapping[str, Tensor] | None = None) -> None:
         """Write the checkpoint in the published format.
 
         Args:
@@ -179,8 +180,9 @@ class LanguageModel:
             dtype: what the weights are cast to; as they are if not given.
             max_shard_size: largest weight file, such as ``"5GB"`` or ``"200MB"``.
             card: text of ``README.md``; the source's own if not given.
+            masters: more precise tensors to store in place of the backbone's, by its names.
 
         Errors as in ``families.saving.save_checkpoint``.
         """
-        weights = Weights(self.backbone, dtype or self.dtype, max_shard_size)
+        weights = Weights(self.backbone, dtype or self.dtype, max_shard_size, masters or {})
         save_checkpoint(path, weights, self.published_config(dtype), self.tokenizer, self.source, card)

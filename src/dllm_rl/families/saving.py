@@ -3,7 +3,7 @@
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +24,13 @@ class Weights:
         backbone: whose weights.
         dtype: what they are stored in.
         max_shard_size: largest file, such as ``"5GB"``; more weights than that get an index file.
+        masters: more precise tensors in place of the backbone's, by its names.
     """
 
     backbone: PreTrainedModel
     dtype: torch.dtype
     max_shard_size: str
+    masters: Mapping[str, torch.Tensor] = field(default_factory=dict)
 
 
 def modelling_files(source: Path | None) -> list[Path]:
@@ -69,7 +71,7 @@ def save_checkpoint(path: str | Path, weights: Weights, config: Mapping[str, Any
     if target.exists() and not (target / "config.json").is_file() and (target.is_file() or any(target.iterdir())):
         raise ValueError(f"{target} exists and is no checkpoint; give a new folder")
     with atomic_folder(target) as staging:
-        write_backbone(weights.backbone, staging, weights.dtype, weights.max_shard_size)
+        write_backbone(weights.backbone, staging, weights.dtype, weights.max_shard_size, weights.masters)
         _write_companions(tokenizer, source, staging)
         (staging / "config.json").write_text(json.dumps(config, indent=2) + "\n")
         if card is not None:

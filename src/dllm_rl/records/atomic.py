@@ -9,7 +9,7 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 
-_PARTIAL = ".partial-"
+_PARTIAL, _ASIDE = ".partial-", "-old"
 
 
 def write_text(path: Path, text: str) -> None:
@@ -47,6 +47,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         yield staging
         os.chmod(staging, 0o755)
         for file in sorted(staging.iterdir()):
+            os.chmod(file, 0o644)      # some writers leave files only their owner can read
             _to_disk(file)
         _take_place(staging, path)
     except SafetensorError as error:
@@ -57,10 +58,15 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
 def _take_place(staging: Path, path: Path) -> None:
     """Move a finished folder into place; the old one is set aside first and removed last."""
-    aside = staging.with_name(staging.name + "-old")
+    aside = staging.with_name(staging.name + _ASIDE)
     if path.exists():
         os.rename(path, aside)
-    os.rename(staging, path)
+    try:
+        os.rename(staging, path)
+    except OSError:
+        if aside.exists():
+            os.rename(aside, path)
+        raise
     _to_disk(path.parent)
     shutil.rmtree(aside, ignore_errors=True)
 
@@ -75,9 +81,15 @@ def _to_disk(path: Path) -> None:
 
 
 def remove_partial(folder: Path) -> None:
-    """Remove what a killed process was writing in ``folder``; only when no other process writes there."""
+    """Remove what a killed process was writing in ``folder``; only when no other process writes there.
+
+    What it had set aside for a new version that did not come is put back.
+    """
     for path in folder.glob(f".*{_PARTIAL}*"):
-        if path.is_dir():
+        target = folder / path.name[1:].partition(_PARTIAL)[0]
+        if path.name.endswith(_ASIDE) and not target.exists():
+            os.rename(path, target)
+        elif path.is_dir():
             shutil.rmtree(path)
         else:
             path.unlink()

@@ -1,5 +1,6 @@
 """Calls of a function that may hang, raise or try to end the process."""
 
+import faulthandler
 import sys
 import threading
 import traceback
@@ -9,6 +10,12 @@ from typing import Any, NamedTuple
 
 TIME_LIMIT = 600.0
 """Seconds that one call may take, if nothing else is said."""
+
+STDERR = 2
+"""The process's own standard error, whatever stands in its place in Python."""
+
+GRACE = 30.0
+"""Seconds beyond the limit after which a call that cannot be given up ends the process."""
 
 
 class CallError(Exception):
@@ -47,7 +54,7 @@ def call_each(function: Callable[..., Any], calls: Sequence[tuple[Any, ...]], se
     """
     outcomes: SimpleQueue[Any] = SimpleQueue()
     given_up = threading.Event()
-    worker = threading.Thread(target=_work, args=(function, calls, outcomes, given_up), daemon=True, name="reward")
+    worker = threading.Thread(target=_work, args=(function, calls, outcomes, given_up, seconds), daemon=True, name="reward")
     worker.start()
     values = []
     try:
@@ -60,13 +67,17 @@ def call_each(function: Callable[..., Any], calls: Sequence[tuple[Any, ...]], se
         remedy = "; mend it or allow more time (reward_time_limit)"
         raise CallError(len(values), f"has not returned within {seconds:g} s", _place_of(worker) + remedy) from None
     finally:
+        faulthandler.cancel_dump_traceback_later()
         given_up.set()
     return values
 
 
 def _work(function: Callable[..., Any], calls: Sequence[tuple[Any, ...]], outcomes: "SimpleQueue[Any]",
-          given_up: threading.Event) -> None:
+          given_up: threading.Event, seconds: float) -> None:
     for arguments in calls:
+        # Code that keeps the interpreter to itself (a regular expression, a huge power) lets no other thread look at a
+        # clock. This watchdog needs none: it prints where every thread stands and ends the process.
+        faulthandler.dump_traceback_later(seconds + GRACE, exit=True, file=STDERR)
         try:
             outcome = function(*arguments)
         except BaseException as error:  # noqa: BLE001 - none is lost: the other thread raises what it is handed

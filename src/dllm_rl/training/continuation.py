@@ -40,9 +40,13 @@ def find_start(config: RunConfig, run: RunFolder) -> Start:
     changed = dict(changed_keys(run.config() or {}, config.model_dump(mode="json"), config))
     _refuse_changes(changed, config, run)
     steps = run.states.steps()
+    if not steps and run.result() is not None:
+        raise ValueError(f"{run.path} holds a trained model but no checkpoint to go on from (state/ is empty); give "
+                         "another run_dir, or remove the folder to train anew")
     if not steps:
         return _branch(config, run)
     state = run.states.read(steps[-1])
+    _refuse_past(state, config, run)
     _refuse_changes(_changed_facts(state), config, run)
     return Start(state.step, state)
 
@@ -55,9 +59,18 @@ def _branch(config: RunConfig, run: RunFolder) -> Start:
     if not other.holds_a_run():
         raise ValueError(f"init_from: {path} holds no run")
     state = other.states.read(int(step))
+    if state.step >= config.max_steps:
+        raise ValueError(f"init_from: step {state.step} of {path} is not before max_steps {config.max_steps}; raise "
+                         "max_steps")
     _refuse_changes(_changed_facts(state), config, other)
     run.copy_figures(other)
     return Start(state.step, state)
+
+
+def _refuse_past(state: StoredState, config: RunConfig, run: RunFolder) -> None:
+    if state.step > config.max_steps:
+        raise ValueError(f"{run.path} is behind step {state.step} already, max_steps is {config.max_steps}; raise "
+                         "max_steps, or give another run_dir")
 
 
 def _refuse_unwanted(config: RunConfig, run: RunFolder) -> None:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from dllm_rl.config.advice import num_updates
 from dllm_rl.config.decoding import DecodingConfig
 from dllm_rl.config.rl import RlConfig
 from dllm_rl.engine import Engine
@@ -62,7 +63,7 @@ def run_rl(config: RlConfig, folder: Path, display: Display) -> Figures:
     """
     loop = RlLoop(config, folder, load_configured(config.model))
     display.line(f"first prompt: {loop.first_prompt()!r}")
-    for line in loop.skipped():
+    for line in loop.notices():
         display.line(line)
     if config.probe is not None:
         return loop.probe(config.probe)
@@ -97,12 +98,11 @@ class RlLoop:
         self._judge = self._answerer(config.evaluation.decoding, config.evaluation.num_samples)
         tasks, self._long_tasks = self._tasks(config.tasks, self._rollouts)
         self._held_out, self._long_held_out = self._tasks(config.evaluation.tasks, self._judge)
-        self._stream = Stream(tasks, config.seed)
+        self._num_tasks, self._stream = len(tasks), Stream(tasks, config.seed)
         self._select = Selector(config, folder)
         self._policy_loss = POLICY_LOSSES.load(config.policy_loss.name, folder)
         self._kl = KL_TERMS.load(config.kl.name, folder)
-        self.optimizer = Optimizer(lm, config.optimizer,
-                                   config.max_steps * config.updates_per_step * config.num_train_epochs)
+        self.optimizer = Optimizer(lm, config.optimizer, num_updates(config))
         self.phases = Phases()
 
     def _answerer(self, decoding: DecodingConfig, num_samples: int) -> Answerer:
@@ -115,10 +115,13 @@ class RlLoop:
         """The prompt of the first task, as the model will see it."""
         return self._rollouts.render(self._stream.take(0, 1)[0])
 
-    def skipped(self) -> list[str]:
-        """Sentences on the tasks that are left out because their prompts are too long."""
+    def notices(self) -> list[str]:
+        """Sentences on tasks that are left out because their prompts are too long, and on tasks that are too few."""
         found = (("training", self._long_tasks), ("held-out", self._long_held_out))
-        return [f"{len(tasks)} {kind} tasks are skipped: prompt and response exceed the model's positions (first: "
+        count = self._config.probe or self._config.rollout.num_task_per_step
+        few = [f"warning: a step takes {count} tasks and there are {self._num_tasks}: tasks, and their equal rollouts, "
+               "count more than once; lower rollout.num_task_per_step"] if count > self._num_tasks else []
+        return few + [f"{len(tasks)} {kind} tasks are skipped: prompt and response exceed the model's positions (first: "
                 f"{tasks[0].id})" for kind, tasks in found if tasks]
 
     def opening(self, display: Display) -> Report:

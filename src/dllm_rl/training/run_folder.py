@@ -70,10 +70,13 @@ class RunFolder:
         self.path.mkdir(parents=True, exist_ok=True)
         remove_partial(self.path)
         self.states.clean()
+        kept = {file: _lines_up_to(file, step) if step else [] for file in (self._metrics, self._samples)}
+        if step and [number for number, _ in kept[self._metrics]] != list(range(step + 1)):
+            raise ValueError(f"{self._metrics} does not hold steps 0 to {step} in order, so the run cannot go on with it; "
+                             "restore the file, or give another run_dir")
         write_text(self._config, dump_yaml(config))
-        for file in (self._metrics, self._samples):
-            kept = [line for line in _complete_lines(file) if json.loads(line)["step"] <= step] if step else []
-            write_text(file, "".join(kept))
+        for file, lines in kept.items():
+            write_text(file, "".join(line for _, line in lines))
 
     def copy_figures(self, other: "RunFolder") -> None:
         """Take over another run's figures and sample texts."""
@@ -92,6 +95,19 @@ class RunFolder:
     def finish(self, step: int, figures: Mapping[str, Any]) -> None:
         """Note that ``checkpoint/`` is the model after ``step``."""
         write_text(self._result, json.dumps({"step": step, "figures": dict(figures)}, indent=2) + "\n")
+
+
+def _lines_up_to(file: Path, step: int) -> list[tuple[int, str]]:
+    """Complete lines with their steps, those of later steps left out."""
+    numbered = []
+    for place, line in enumerate(_complete_lines(file), 1):
+        try:
+            number = json.loads(line)["step"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(f"{file}, line {place} is damaged ({error}); restore it, or give another run_dir") from error
+        if number <= step:
+            numbered.append((number, line))
+    return numbered
 
 
 def _append(file: Path, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -4,9 +4,11 @@ What a step does is the loop's business; SFT and RL runs are driven by the same 
 """
 
 import time
-from collections.abc import Mapping
-from contextlib import closing
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
 from typing import Any, Protocol
 
 import torch
@@ -85,7 +87,8 @@ def _train(loop: Loop, config: RunConfig, run: RunFolder, display: Display, titl
     display.line(runner.sizes())
     if start.step:
         display.line(f"going on behind step {start.step} of {config.max_steps}")
-    with Interrupts(display.line) as interrupts, closing(Trackers(config.trackers, run.path, start.step + 1)) as trackers:
+    first = start.step + 1 if start.step else 0
+    with Interrupts(display.line) as interrupts, closing(Trackers(config.trackers, run.path, first)) as trackers:
         runner.drive(start.step, title, interrupts, trackers)
     return runner.end(interrupts.number)
 
@@ -123,25 +126,43 @@ class _Runner:
         self._step = start
         with self._display.bar(title, self._config.max_steps, start) as bar:
             while self._step < self._config.max_steps and interrupts.number is None and not self._time_is_up():
-                report = self._loop.step(self._step)
+                with self._rescued():
+                    report = self._loop.step(self._step)
                 self._step += 1
                 self._tell(self._step, report, trackers)
                 bar.advance(note=report.note)
-                if self._step % self._config.checkpoint_every == 0:
-                    self._save()
                 if self._config.export_every and self._step % self._config.export_every == 0:
-                    self._loop.lm.save(self._run.export(self._step), self._export_dtype())
+                    self._export(self._run.export(self._step))
+                if self._step % self._config.checkpoint_every == 0:      # behind the export, which a kill would lose
+                    self._save()
+
+    @contextmanager
+    def _rescued(self) -> Iterator[None]:
+        """Checkpoint the steps made so far if the next one fails before it has changed a weight."""
+        before, drawn = self._loop.optimizer.num_updates, (random_values(), random_tensors())
+
+        def rescue(kind: type[BaseException] | None, error: BaseException | None, place: TracebackType | None) -> None:
+            unchanged = self._loop.optimizer.num_updates == before
+            is_failure = kind is not None and issubclass(kind, Exception)
+            if is_failure and unchanged and self._step and self._step not in self._run.states.steps():
+                restore_random(*drawn)
+                self._save()
+
+        with ExitStack() as undo:
+            undo.push(rescue)
+            yield
 
     def end(self, signal: int | None) -> Figures:
         """Write what the run leaves, and say how it ended."""
-        if self._step not in self._run.states.steps():
+        if self._step and self._step not in self._run.states.steps():
             self._save()
         if self._step < self._config.max_steps:
             self._display.line(f"stopped behind step {self._step} of {self._config.max_steps}; the same command goes on")
             if signal is not None:
                 raise SystemExit(128 + signal)
             return self._figures
-        self._loop.lm.save(self._run.checkpoint, self._export_dtype())
+        self._figures = self._figures or self._run.figures()[-1]      # all steps were made by an earlier process
+        self._export(self._run.checkpoint)
         self._run.finish(self._step, self._figures)
         self._display.line(f"model saved in {self._run.checkpoint}")
         return self._figures
@@ -157,6 +178,11 @@ class _Runner:
         tensors = {"weights": optimizer.masters(), "moments": optimizer.moments(), "random": random_tensors()}
         self._run.states.write(self._step, values, {name: own for name, own in tensors.items() if own},
                                self._config.keep_last)
+
+    def _export(self, path: Path) -> None:
+        dtype = self._export_dtype()
+        masters = self._loop.optimizer.masters() if dtype == torch.float32 != self._loop.lm.dtype else None
+        self._loop.lm.save(path, dtype, masters=masters)
 
     def _export_dtype(self) -> torch.dtype:
         dtypes = {"float32": torch.float32, "bfloat16": torch.bfloat16}

@@ -61,7 +61,9 @@ class Selector:
                                          self._config.advantage.options).tolist()
                 rollouts += [scored.rollout for scored, value in zip(group, values, strict=True) if value]
                 advantages += [value for value in values if value]
-        figures = _figures(kept, self._config.filter) | {"responses_trained": len(rollouts)}
+        truncated = sum(is_truncated(scored, self._config.rollout) for group in groups for scored in group)
+        counts = {"responses_truncated": truncated, "responses_trained": len(rollouts)}
+        figures = _figures(kept, self._config.filter) | counts
         return Selection(rollouts, torch.tensor(advantages), figures)
 
 
@@ -72,9 +74,9 @@ def is_truncated(scored: Scored, config: RolloutConfig) -> bool:
 
 
 def _wrong(group: Sequence[Scored], config: RolloutConfig) -> list[Scored]:
-    """A truncated answer that has a verdict is wrong, with reward 0; one without a verdict is kept."""
-    return [replace(scored, reward=0.0, correct=False) if scored.correct is not None and is_truncated(scored, config)
-            else scored for scored in group]
+    """A truncated answer that has a verdict is wrong, with reward 0 or its own if lower; one without a verdict is kept."""
+    return [replace(scored, reward=min(0.0, total_reward(scored)), correct=False)
+            if scored.correct is not None and is_truncated(scored, config) else scored for scored in group]
 
 
 def _keep(group: Sequence[Scored], config: RolloutConfig) -> list[Scored]:

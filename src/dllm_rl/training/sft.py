@@ -70,11 +70,13 @@ class SftLoop:
                                 config.max_tokens_per_micro_batch)
         with phases("update"):
             scores = batch.backward(cross_entropy)
-            rate, norm = self.optimizer.learning_rate, self.optimizer.step()
+            rate = self.optimizer.learning_rate
+            norm = self.optimizer.step() if len(scores.logps) else None
         figures = {"loss": scores.loss, "gradient_norm": norm, "learning_rate": rate, "tokens": batch.num_tokens,
-                   "targets": len(scores.logps), "entropy": float(scores.entropy.mean()),
+                   "targets": len(scores.logps), "entropy": float(scores.entropy.mean()) if len(scores.entropy) else None,
                    "loss_by_mask_ratio": loss_by_mask_ratio(batch, scores)}
-        return Report({**figures, **phases.seconds()}, f"loss {scores.loss:.3f}")
+        note = f"loss {scores.loss:.3f}" if norm is not None else "no target in this batch, update skipped"
+        return Report({**figures, **phases.seconds()}, note)
 
 
 def loss_by_mask_ratio(batch: UpdateBatch, scores: Scores) -> dict[str, float]:

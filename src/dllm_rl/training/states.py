@@ -50,7 +50,8 @@ class StateStore:
 
     def steps(self) -> list[int]:
         """Steps that have a checkpoint, ascending."""
-        return sorted(int(own.name.removeprefix("step-")) for own in self.path.glob("step-*"))
+        return sorted(int(own.name.removeprefix("step-")) for own in self.path.glob("step-*")
+                      if own.name.removeprefix("step-").isdecimal())
 
     def write(self, step: int, values: Mapping[str, Any], tensors: Tensors, keep_last: int) -> None:
         """Add the checkpoint of ``step``, then remove all but the newest ``keep_last``.
