@@ -224,3 +224,12 @@ def test_the_order_temperature_draws_in_proportion() -> None:
     share = float((scores[:, 0] > scores[:, 1]).double().mean())
     assert abs(share - expected) < 4 * (expected * (1 - expected) / count) ** 0.5
     assert sampler.propose(logits[:1], None, torch.zeros(1, 2, dtype=torch.float64)).scores.isfinite().all()
+
+
+def test_a_random_order_has_numbers_of_its_own() -> None:
+    logits, uniforms = torch.zeros(3, 2), torch.tensor([0.9, 0.1, 0.4], dtype=torch.float64)
+    order = torch.tensor([0.125, 0.5, 0.25], dtype=torch.float64)
+    sampler = Sampler(DecodingConfig(), torch.ones(2, dtype=torch.bool), "random")
+    for candidates in (uniforms, None):
+        assert sampler.propose(logits, candidates, order).scores.tolist() == [0.125, 0.5, 0.25]
+    assert sampler.propose(logits, uniforms, order).ids.tolist() == [1, 0, 0]

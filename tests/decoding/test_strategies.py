@@ -16,7 +16,7 @@ from dllm_rl.decoding.klass import kl_divergence
 from dllm_rl.decoding.schedules import even_split
 from dllm_rl.decoding.scores import SCORES
 from dllm_rl.decoding.step import Step
-from dllm_rl.decoding.strategies import Strategy
+from dllm_rl.decoding.strategies import Strategy, sampler_class_of
 from dllm_rl.registry import STRATEGIES
 
 VOCABULARY = 3
@@ -305,6 +305,69 @@ def test_klass_waits_until_a_distribution_rests() -> None:
     assert revealed == [[False] * 3, [False] * 3, [False, True, True], [False, True, True]]
 
 
+def klass_oracle(row: Row, history: list[list[list[float]]]) -> set[int]:
+    """One row in words; ``history`` has the logits of every step of the block up to this one, by column."""
+    def probabilities(logits: list[float]) -> list[float]:
+        total = sum(map(math.exp, logits))
+        return [math.exp(logit) / total for logit in logits]
+
+    def at_rest(column: int, number: int) -> bool:
+        now, before = probabilities(history[number][column]), probabilities(history[number - 1][column])
+        return sum(p * math.log(p / q) for p, q in zip(now, before, strict=True)) < row.config.klass_kl_threshold
+
+    numbers = range(len(history) - 1, len(history) - 1 - row.config.klass_steps, -1)
+    stable = {column for column in row.left if row.passes(column, row.config.klass_threshold)
+              and all(number > 0 and at_rest(column, number) for number in numbers)}
+    return stable or row.top
+
+
+@settings(max_examples=150, deadline=None)
+@given(case=cases(), data=st.data())
+def test_klass_reveals_what_the_oracle_reveals_over_a_block(case: Case, data: st.DataObject) -> None:
+    """Logits move between steps by nothing, .2 or 2; no divergence lies near a threshold."""
+    memory: dict[str, torch.Tensor] = {}
+    case.last = torch.zeros_like(case.last)
+    history: list[list[list[list[float]]]] = [[] for _ in case.masked]
+    for _ in range(4):
+        moves = data.draw(st.lists(st.sampled_from([0.0, 0.0, 0.2, 2.0]), min_size=case.scores.numel(),
+                                   max_size=case.scores.numel()))
+        case.logits[..., 0] += torch.tensor(moves).view_as(case.scores)
+        found = reveal("klass", case, memory)
+        for number, own in enumerate(history):
+            own.append(case.logits[number].tolist())
+            left = case.masked[number].nonzero()[:, 0].tolist()
+            row = Row(case.scores[number].tolist(), left, int(case.quota[number]), case.config, case.inclusive)
+            assert set(found[number].nonzero()[:, 0].tolist()) == klass_oracle(row, own)
+        case.masked = case.masked & ~found
+
+
+def test_klass_counts_steps_in_a_row_and_from_the_new_distribution() -> None:
+    """A move starts the count anew. From (.9, .1) to (.5, .5) it is .51 nats, .37 the other way: .45 tells them apart."""
+    own, config = strategy("klass"), DecodingConfig(klass_threshold=0.5, klass_kl_threshold=0.45, klass_steps=2)
+    one, none = torch.tensor([[True]]), torch.tensor([0])
+    sure, even = torch.tensor([[[0.9, 0.1]]]).log(), torch.tensor([[[0.5, 0.5]]]).log()
+
+    def revealed(*logits: torch.Tensor) -> list[bool]:
+        memory: dict[str, torch.Tensor] = {}
+        return [bool(own.reveal(torch.tensor([[0.9]]), one, Step(none, torch.tensor([False]), logits=step, memory=memory),
+                                config)) for step in logits]
+
+    assert revealed(sure, sure, even, even, even) == [False, False, False, False, True]
+    assert revealed(even, sure, sure) == [False, False, True]
+
+
+def test_klass_adds_nothing_to_what_is_at_rest() -> None:
+    """The surest position moves, another rests: that one alone is revealed, though two are due."""
+    own, config = strategy("klass"), DecodingConfig(klass_threshold=0.5, klass_kl_threshold=0.1, klass_steps=1)
+    memory: dict[str, torch.Tensor] = {}
+    scores, masked = torch.tensor([[0.9, 0.6, 0.3]]), torch.ones(1, 3, dtype=torch.bool)
+    for due, first in ((0, 0.0), (2, 5.0)):
+        step = Step(torch.tensor([due]), torch.tensor([False]), memory=memory,
+                    logits=torch.tensor([[[first, 0.0], [1.0, 0.0], [1.0, 0.0]]]))
+        found = own.reveal(scores, masked, step, config)
+    assert found.tolist() == [[False, True, False]]
+
+
 def test_kl_divergence_by_hand() -> None:
     p, q = torch.tensor([[0.5, 0.5, 0.0], [0.5, 0.5, 0.0]]).log(), torch.tensor([[0.25, 0.25, 0.5], [1.0, 0.0, 0.0]]).log()
     assert kl_divergence(p, q).tolist() == pytest.approx([math.log(2), math.inf])
@@ -340,3 +403,12 @@ def test_the_page_tells_of_every_strategy(name: str) -> None:
     [row] = [line for line in page.splitlines() if line.startswith(f"| `{name}` ")]
     _, _, paced, sampler, _ = (cell.strip() for cell in row.strip("|").split("|"))
     assert (paced, sampler) == ("yes" if strategy(name).paced else "no", strategy(name).sampler_class)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_recorded_class_follows_from_the_settings(name: str) -> None:
+    own = strategy(name)
+    assert sampler_class_of(own, DecodingConfig(), greedy=False) == own.sampler_class
+    assert sampler_class_of(own, DecodingConfig(), greedy=True) == "greedy"
+    for given_ in ({"alg_temp": 0.1}, {"pad_target_penalty": 2.0}):
+        assert sampler_class_of(own, DecodingConfig(**given_), greedy=False) == "drawn"

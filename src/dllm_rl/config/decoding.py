@@ -50,15 +50,15 @@ class DecodingConfig(Options):
     hierarchical_high: float = Field(0.9, ge=0, description="hierarchical: reveal above this score (our default).")
     hierarchical_low: float = Field(
         0.5, ge=0, description="hierarchical: reveal the best of a run of masks above this score (our default).")
-    klass_threshold: float = Field(0.9, ge=0, description="klass: reveal above this score (our default).")
+    klass_threshold: float = Field(0.9, ge=0, description="klass: reveal above this score.")
     klass_kl_threshold: float = Field(
-        0.01, gt=0, description="klass: nats below which a distribution has not moved since the step before (our default).")
-    klass_steps: int = Field(2, ge=1, description="klass: steps a distribution must not have moved (our default).")
+        0.01, gt=0, description="klass: nats below which a distribution has not moved since the step before.")
+    klass_steps: int = Field(2, ge=1, description="klass: steps a distribution must not have moved.")
     leap_anchor: float = Field(0.9, ge=0, description="local_leap: score from which a position is an anchor.")
     leap_accept: float = Field(0.75, ge=0, description="local_leap: score that is enough near an anchor.")
     leap_radius: int = Field(4, ge=0, description="local_leap: positions to each side that are near.")
     adablock_threshold: float = Field(
-        0.3, ge=0, description="adablock: score above which a delimiter ends its block (our default).")
+        0.3, ge=0, description="adablock: score above which a delimiter ends its block.")
     adablock_window: int | None = Field(
         None, ge=1, description="adablock: positions in which a block may end; block_size if not given.")
     score: Literal["confidence", "margin_confidence", "neg_entropy", "entropy", "random"] | None = Field(

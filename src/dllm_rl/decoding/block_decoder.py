@@ -21,7 +21,7 @@ from dllm_rl.decoding.request import Request, resolve_block_size
 from dllm_rl.decoding.sampling import Sampler
 from dllm_rl.decoding.schedules import even_split, num_steps
 from dllm_rl.decoding.step import Step
-from dllm_rl.decoding.strategies import Strategy
+from dllm_rl.decoding.strategies import Strategy, sampler_class_of
 from dllm_rl.decoding.watching import Watcher, show
 from dllm_rl.families import LanguageModel
 from dllm_rl.records import Layout, Rollout
@@ -211,4 +211,4 @@ class BlockDecoder:
 
     def _recorded(self, greedy: bool) -> RecordedDecoding:
         return RecordedDecoding(**self._config.model_dump(), replay_class=self._strategy.replay_class,
-                                sampler_class="greedy" if greedy else self._strategy.sampler_class)
+                                sampler_class=sampler_class_of(self._strategy, self._config, greedy))

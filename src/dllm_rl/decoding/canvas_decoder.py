@@ -22,6 +22,7 @@ from dllm_rl.decoding.request import Request, resolve_canvas, resolve_delimiters
 from dllm_rl.decoding.sampling import Candidates, Sampler
 from dllm_rl.decoding.schedules import even_split, timestep_share
 from dllm_rl.decoding.step import Step
+from dllm_rl.decoding.strategies import sampler_class_of
 from dllm_rl.decoding.watching import Watcher
 from dllm_rl.families import LanguageModel
 from dllm_rl.records import Rollout
@@ -254,5 +255,5 @@ class CanvasDecoder:
         return RecordedDecoding(
             **{**self._config.model_dump(), "block_size": self._block_size, "score_of": self._score_of,
                "cache": self._cache},
-            sampler_class="greedy" if greedy else self._strategy.sampler_class,
+            sampler_class=sampler_class_of(self._strategy, self._config, greedy),
             replay_class=self._strategy.replay_class if exact else "history", top_p_first=self._rules.top_p_first)

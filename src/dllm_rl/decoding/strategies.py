@@ -72,6 +72,17 @@ class Strategy(ABC):
         return masked.sum(-1)
 
 
+def sampler_class_of(strategy: Strategy, config: DecodingConfig, greedy: bool) -> SamplerClass:
+    """What a record says of the random choices behind it: the strategy's class under these settings.
+
+    A penalty for pads looks at the candidate that was drawn, and an order temperature draws the order, whatever else the
+    strategy orders by.
+    """
+    if greedy:
+        return "greedy"
+    return "drawn" if config.alg_temp or config.pad_target_penalty != 1 else strategy.sampler_class
+
+
 def ranks(scores: Tensor, masked: Tensor) -> Tensor:
     """(B, b) int64: 0 for the row's best masked position, 1 for the next, equal scores from the left; others last."""
     lowest = torch.finfo(scores.dtype).min

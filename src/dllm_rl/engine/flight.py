@@ -9,6 +9,7 @@ import torch
 from dllm_rl.config.decoding import DecodingConfig, RecordedDecoding
 from dllm_rl.config.engine import EngineConfig
 from dllm_rl.decoding.request import Request, resolve_block_size
+from dllm_rl.decoding.strategies import sampler_class_of
 from dllm_rl.engine.prefixes import Prefixes
 from dllm_rl.engine.runner import Piece, Runner
 from dllm_rl.engine.slot_cache import SlotCache
@@ -44,10 +45,10 @@ class Flight:
         self._waiting = deque(range(len(requests)))
         self._flying: list[int] = []
         self._prefixes = Prefixes(size)
-        strategy = STRATEGIES.load(config.remasking_strategy)
+        strategy = STRATEGIES.load(config.remasking_strategy)()
         self._recorded = RecordedDecoding(
             **{**config.model_dump(), "decoder": "block"}, replay_class=strategy.replay_class,
-            sampler_class="greedy" if requests[0].greedy else strategy.sampler_class)
+            sampler_class=sampler_class_of(strategy, config, requests[0].greedy))
 
     @property
     def forwarded_tokens(self) -> int:
