@@ -178,28 +178,29 @@ def eval_command(arguments: Arguments = None, as_json: Json = False, quiet: Quie
         _print_table(title, comparison_rows(summaries))
 
 
+def _train(command: str, what: str, arguments: Sequence[str] | None, as_json: bool, quiet: bool, dry_run: bool) -> None:
+    """Run a training command and print the figures it ends with."""
+    config, folder, display = _start(command, arguments, quiet, dry_run, as_json)
+    from dllm_rl.registry import load_object
+
+    run = load_object(f"dllm_rl.training.{command}:run_{command}")
+    with _pure(as_json):
+        figures = run(config, folder, display)
+    _print_figures(f"{what} of {config.run_dir}", figures, as_json)
+
+
 @app.command("sft", cls=_Command)
 def sft_command(arguments: Arguments = None, as_json: Json = False, quiet: Quiet = False,
                 dry_run: DryRun = False) -> None:
     """Fine-tune on prompts and responses."""
-    config, folder, display = _start("sft", arguments, quiet, dry_run, as_json)
-    from dllm_rl.training.sft import run_sft
-
-    with _pure(as_json):
-        figures = run_sft(config, folder, display)
-    _print_figures(f"last update of {config.run_dir}", figures, as_json)
+    _train("sft", "last update", arguments, as_json, quiet, dry_run)
 
 
 @app.command("rl", cls=_Command)
 def rl_command(arguments: Arguments = None, as_json: Json = False, quiet: Quiet = False,
                dry_run: DryRun = False) -> None:
     """Reinforce on tasks (TraceRL unless the configuration chooses otherwise)."""
-    config, folder, display = _start("rl", arguments, quiet, dry_run, as_json)
-    from dllm_rl.training.rl import run_rl
-
-    with _pure(as_json):
-        figures = run_rl(config, folder, display)
-    _print_figures(f"last step of {config.run_dir}", figures, as_json)
+    _train("rl", "last step", arguments, as_json, quiet, dry_run)
 
 
 @app.command("demo", cls=_Command)

@@ -51,7 +51,8 @@ def test_every_strategy_gives_the_same_rollouts(name: str, temperature: float, l
 
 REQUESTS = st.lists(st.builds(
     Request, prompt_ids=st.lists(st.integers(0, 30), min_size=1, max_size=13), max_new=st.integers(1, 14),
-    stop_ids=st.just(frozenset(STOPS)), seed=st.integers(0, 2**40)), min_size=1, max_size=9)
+    stop_ids=st.sampled_from([frozenset(STOPS), frozenset(), frozenset(range(100, 400, 30))]),
+    seed=st.integers(0, 2**40)), min_size=1, max_size=9)
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -125,6 +126,15 @@ def test_what_the_fast_loop_does_not_know_goes_through_the_readable_one(lm: Lang
     assert Engine(lm).generate([], DecodingConfig()) == []
     with pytest.raises(ValueError, match="empty prompt"):
         Engine(lm).generate([[]], DecodingConfig())
+
+
+def test_who_takes_a_rollout_finds_gradients_and_the_mode_untouched(reference_dir: Path) -> None:
+    lm = load_model(reference_dir / "sdar" / "ckpt")
+    lm.backbone.train()
+    flying = Engine(lm).stream([Request([1, 2], 2), Request([3], 14)], DecodingConfig(ignore_eos=True))
+    next(flying)
+    assert torch.is_grad_enabled() and lm.backbone.training
+    list(flying)
 
 
 def test_damaged_weights_are_an_error(reference_dir: Path) -> None:

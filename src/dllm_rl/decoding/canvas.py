@@ -13,6 +13,10 @@ from dllm_rl.decoding.sampling import Candidates
 from dllm_rl.records import Layout
 from dllm_rl.records.layout import NO_PARENT
 
+DAMAGED = ("the model's logits are NaN or infinite; its weights or activations are damaged or overflow (check the "
+           "checkpoint, or decode in float32)")
+"""What is said of a token that has no log-probability."""
+
 
 @dataclass
 class Canvas:
@@ -110,5 +114,4 @@ class Canvas:
     def check(self) -> None:
         """Raise ``FloatingPointError`` if a revealed token has no log-probability: the model's logits were no numbers."""
         if (~self.logprobs.isfinite() | self.raw_logprobs.isnan()).any():
-            raise FloatingPointError("the model's logits are NaN or infinite; its weights or activations are damaged or "
-                                     "overflow (check the checkpoint, or decode in float32)")
+            raise FloatingPointError(DAMAGED)

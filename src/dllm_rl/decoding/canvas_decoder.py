@@ -15,7 +15,7 @@ from dllm_rl.decoding.batches import decode_in_batches
 from dllm_rl.decoding.block_decoder import load_strategy, score_of_strategy, spread
 from dllm_rl.decoding.canvas_batch import CanvasBatch
 from dllm_rl.decoding.canvas_forwards import FORWARDS, States
-from dllm_rl.decoding.canvas_rules import CanvasRules
+from dllm_rl.decoding.canvas_rules import PLAIN, CanvasRules
 from dllm_rl.decoding.draws import Purpose, uniform
 from dllm_rl.decoding.progress import Progress
 from dllm_rl.decoding.request import Request, resolve_canvas, resolve_delimiters
@@ -49,7 +49,7 @@ class CanvasDecoder:
     """
 
     def __init__(self, lm: LanguageModel, config: DecodingConfig, version: int = 0,
-                 rules: CanvasRules = CanvasRules()) -> None:  # noqa: B008 - frozen
+                 rules: CanvasRules = PLAIN) -> None:
         """Prepare to decode with these settings.
 
         Args:

@@ -3,6 +3,7 @@
 Letters: B rows, N canvas positions, w window positions, H hidden size.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -75,7 +76,7 @@ class WholeForwards:
         return States(torch.zeros_like(self._batch.start), hidden)
 
 
-class WindowForwards(WholeForwards):
+class WindowForwards(WholeForwards, ABC):
     """Further forwards are of a window that begins with the block, against kept keys and values of the opening."""
 
     def __init__(self, lm: LanguageModel, batch: CanvasBatch, horizon: int | None) -> None:
@@ -92,13 +93,13 @@ class WindowForwards(WholeForwards):
         hidden = self._lm.hidden(self._batch.canvas.ids.gather(1, layout.position), layout.position, attention)
         return States(self._batch.start, hidden)
 
+    @abstractmethod
     def _far(self) -> Tensor:
         """(B,) int64: exclusive ends of the windows."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _attention(self, layout: Layout) -> AttentionContext:
         """Attention of the window."""
-        raise NotImplementedError
 
 
 class PrefixForwards(WindowForwards):

@@ -35,3 +35,7 @@ class CanvasRules:
     inner_forward: bool = False
     shared_steps: bool = False
     early_stop: Literal["stop_token", "pad_block", "never"] = "stop_token"
+
+
+PLAIN = CanvasRules()
+"""What is due split evenly, rows independent of each other, an end at a stop token's block."""

@@ -6,10 +6,10 @@ Each is ``(lm, config, version) -> decoder``, as an entry of ``DECODERS`` has to
 from functools import partial
 
 from dllm_rl.decoding.canvas_decoder import CanvasDecoder
-from dllm_rl.decoding.canvas_rules import CanvasRules
+from dllm_rl.decoding.canvas_rules import PLAIN, CanvasRules
 
-canvas = partial(CanvasDecoder, rules=CanvasRules())
-"""The default: what is due split evenly, rows independent of each other, an end at a stop token's block."""
+canvas = partial(CanvasDecoder, rules=PLAIN)
+"""The default."""
 
 dream = partial(CanvasDecoder, rules=CanvasRules(
     one_block=True, counts="timestep", top_p_first=True, early_stop="never"))

@@ -3,11 +3,14 @@
 import math
 from collections import deque
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import torch
 
 from dllm_rl.config.decoding import DecodingConfig, RecordedDecoding
 from dllm_rl.config.engine import EngineConfig
+from dllm_rl.decoding.canvas import DAMAGED
+from dllm_rl.decoding.progress import Progress
 from dllm_rl.decoding.request import Request, resolve_block_size
 from dllm_rl.decoding.strategies import sampler_class_of
 from dllm_rl.engine.prefixes import Prefixes
@@ -38,10 +41,9 @@ class Flight:
         self._size = size = resolve_block_size(lm, config)
         num_slots = min(engine.max_num_seqs, len(requests))
         length = max(-(-(len(own.prompt_ids) + own.max_new) // size) * size for own in requests)
-        slots = Slots.empty(num_slots, size, max(own.max_new for own in requests) + size, lm.device)
+        slots = Slots.empty(num_slots, size, max(own.max_new for own in requests) + size,
+                            max(len(own.stop_ids) for own in requests), lm.device)
         self._runner = Runner(lm, config, size, slots, SlotCache(num_slots, length), requests[0].greedy)
-        self._stop_ids = torch.tensor(sorted({token for own in requests for token in own.stop_ids}), device=lm.device,
-                                      dtype=torch.long)
         self._waiting = deque(range(len(requests)))
         self._flying: list[int] = []
         self._prefixes = Prefixes(size)
@@ -56,20 +58,26 @@ class Flight:
         return self._runner.forwarded_tokens
 
     def run(self) -> Iterator[tuple[int, Rollout]]:
-        """Until nothing waits and nothing flies."""
-        training = self._lm.backbone.training
+        """Until nothing waits and nothing flies; who takes a rollout finds gradients and the model's mode untouched."""
+        pending: list[int] = []
+        while self._waiting or self._flying:
+            landed, pending = self._round(pending)
+            yield from landed
+
+    @torch.no_grad()
+    def _round(self, pending: list[int]) -> tuple[list[tuple[int, Rollout]], list[int]]:
+        """Admit, make a step, retire; the requests that ended, and the slots with a finished block to cache."""
+        training, landed = self._lm.backbone.training, []
         self._lm.backbone.eval()
         try:
-            with torch.no_grad():
-                pending: list[int] = []
-                while self._waiting or self._flying:
-                    self._admit()
-                    pending, ended = self._step(pending)
-                    for slot, length in sorted(ended.items(), reverse=True):
-                        yield self._flying[slot], self._rollout(slot, length)
-                        pending = self._retire(slot, pending)
+            self._admit()
+            pending, ended = self._step(pending)
+            for slot, length in sorted(ended.items(), reverse=True):
+                landed.append((self._flying[slot], self._rollout(slot, length)))
+                pending = self._retire(slot, pending)
         finally:
             self._lm.backbone.train(training)
+        return landed, pending
 
     def _admit(self) -> None:
         """Fill free slots with waiting requests, and read those of their prompts that no slot has read."""
@@ -109,7 +117,7 @@ class Flight:
         """One forward; the slots whose finished blocks are to be cached by the next one, and ended slots' lengths."""
         slots, num = self._runner.slots, len(self._flying)
         done = self._runner.step(num, torch.tensor(pending, dtype=torch.long, device=self._lm.device))
-        ended, length = slots.finish_blocks(num, done, self._version(), self._stop_ids)
+        ended, length = slots.finish_blocks(num, done, self._version())
         rolling = done & ~ended
         slots.next_blocks(num, rolling, self._lm.mask_token_id)
         goes_on, ends, lengths = torch.stack([rolling.long(), ended.long(), length]).tolist()  # the one host read of a step
@@ -136,16 +144,10 @@ class Flight:
         ids, steps, logprobs, raw, versions = (own[slot, :decoded].tolist() for own in (
             slots.out_ids, slots.out_steps, slots.out_logprobs, slots.out_raw, slots.out_versions))
         if not all(map(math.isfinite, logprobs)) or any(map(math.isnan, raw)):
-            raise FloatingPointError("the model's logits are NaN or infinite; its weights or activations are damaged or "
-                                     "overflow (check the checkpoint, or decode in float32)")
-        n, tokenizer = abs(length), self._lm.tokenizer
-        text = None if tokenizer is None else str(tokenizer.decode(
-            ids[:n], skip_special_tokens=False, clean_up_tokenization_spaces=False))
+            raise FloatingPointError(DAMAGED)
         first = self._size - len(request.prompt_ids) % self._size
         ends = list(range(first, decoded + 1, self._size))
-        return Rollout(
-            list(request.prompt_ids), ids[:n], steps[:n], logprobs[:n], raw[:n], tail_ids=ids[n:], tail_steps=steps[n:],
-            tail_logprobs=logprobs[n:], tail_raw_logprobs=raw[n:], finish_reason="stop" if length > 0 else "length",
-            num_forwards=int(slots.forwards[slot]), num_cache_forwards=len(ends) - 1, block_size=self._size,
-            block_ends=ends, decoding=self._recorded, seed=request.seed,
-            weight_versions=[versions[end - 1] for end in ends], text=text)
+        done = Progress(request, self._flying[slot], ids, steps, logprobs, raw, ends, int(slots.forwards[slot]),
+                        abs(length), "stop" if length > 0 else "length")
+        rollout = done.rollout(self._lm, self._recorded, self._version(), self._size)
+        return replace(rollout, weight_versions=[versions[end - 1] for end in ends])

@@ -21,13 +21,13 @@ class Slots:
         seed, num_prompt, limit: (S,) of the request: seed, prompt tokens, largest number of response tokens.
         start: (S,) position of the current block.
         number, forwards: (S,) steps made in the block, and denoising forwards of the sequence.
-        pending: (S,) bool; the block before the current one is finished and not yet in the cache.
+        stop: (S, K) ids that end the response; -1 where a request has fewer than K.
         ids, masked, steps, logprobs, raw: (S, b) the current block.
         previous: (S, b) ids of the block before it.
         out_ids, out_steps, out_logprobs, out_raw: (S, O) decoded tokens, response and hidden tail.
         out_versions: (S, O) version of the weights each token's block ended with.
 
-    Example: ``Slots.empty(64, 4, 256, device)`` holds 64 sequences of up to 256 decoded tokens.
+    Example: ``Slots.empty(64, 4, 256, 2, device)`` holds 64 sequences of up to 256 decoded tokens and 2 stop ids.
     """
 
     seed: Tensor
@@ -36,7 +36,7 @@ class Slots:
     start: Tensor
     number: Tensor
     forwards: Tensor
-    pending: Tensor
+    stop: Tensor
     ids: Tensor
     masked: Tensor
     steps: Tensor
@@ -50,15 +50,15 @@ class Slots:
     out_versions: Tensor
 
     @classmethod
-    def empty(cls, num_slots: int, block_size: int, length: int, device: torch.device) -> "Slots":
-        """Slots in which nothing is decoded yet."""
+    def empty(cls, num_slots: int, block_size: int, length: int, num_stops: int, device: torch.device) -> "Slots":
+        """Slots in which nothing is decoded yet; of at most ``num_stops`` stop ids."""
         def whole(*shape: int, dtype: torch.dtype = torch.long) -> Tensor:
             return torch.zeros(num_slots, *shape, dtype=dtype, device=device)
 
         nats = torch.float32
         return cls(
             seed=whole(), num_prompt=whole(), limit=whole(), start=whole(), number=whole(), forwards=whole(),
-            pending=whole(dtype=torch.bool), ids=whole(block_size), masked=whole(block_size, dtype=torch.bool),
+            stop=whole(num_stops), ids=whole(block_size), masked=whole(block_size, dtype=torch.bool),
             steps=whole(block_size), logprobs=whole(block_size, dtype=nats), raw=whole(block_size, dtype=nats),
             previous=whole(block_size), out_ids=whole(length), out_steps=whole(length),
             out_logprobs=whole(length, dtype=nats), out_raw=whole(length, dtype=nats), out_versions=whole(length))
@@ -74,7 +74,9 @@ class Slots:
         self.start[rows] = (lengths // size * size).to(self.start)
         self.ids[rows] = torch.tensor([[*rest, *[mask_token_id] * (size - len(rest))] for rest in rests]).to(self.ids)
         self.masked[rows] = (torch.arange(size) >= lengths[:, None] % size).to(self.masked)
-        for own in (self.number, self.forwards, self.pending, self.steps, self.logprobs, self.raw):
+        stops = [sorted(own.stop_ids) for own in requests]
+        self.stop[rows] = torch.tensor([[*ids, *[-1] * (self.stop.shape[1] - len(ids))] for ids in stops]).to(self.stop)
+        for own in (self.number, self.forwards, self.steps, self.logprobs, self.raw):
             own[rows] = 0
 
     def move(self, source: int, target: int) -> None:
@@ -93,14 +95,13 @@ class Slots:
         self.steps.view(-1)[where] = self.forwards[where // self.ids.shape[1]]
         self.masked.view(-1)[where] = False
 
-    def finish_blocks(self, num: int, done: Tensor, version: int, stop_ids: Tensor) -> tuple[Tensor, Tensor]:
+    def finish_blocks(self, num: int, done: Tensor, version: int) -> tuple[Tensor, Tensor]:
         """Append finished blocks to what is decoded (SPEC 1.3, 5).
 
         Args:
             num: rows in use.
             done: (num,) bool, rows whose block is finished.
             version: of the weights.
-            stop_ids: (K,) ids that end a response.
 
         Returns:
             (num,) bool, rows that ended, and (num,) int64 their response tokens; negative where the limit cut it.
@@ -113,7 +114,7 @@ class Slots:
             own[row, at] = block[row, column]
         self.out_versions[row, at] = version
         limit = self.limit[:num]
-        stops = torch.isin(self.ids[:num], stop_ids) & (place >= 0) & (place < limit[:, None])
+        stops = (self.ids[:num, :, None] == self.stop[:num, None]).any(-1) & (place >= 0) & (place < limit[:, None])
         stopped = stops.any(1)
         ended = done & (stopped | (place[:, -1] + 1 >= limit))
         first = place.gather(1, stops.long().argmax(1, keepdim=True))[:, 0] + 1
@@ -121,7 +122,6 @@ class Slots:
 
     def next_blocks(self, num: int, rolling: Tensor, mask_token_id: int) -> None:
         """Open the next block in the rows (num,) bool ``rolling``; their finished one is still to be cached."""
-        self.pending[:num] = rolling
         rows = rolling.nonzero()[:, 0]
         self.previous[rows] = self.ids[rows]
         self.start[rows] += self.ids.shape[1]
