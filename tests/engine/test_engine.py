@@ -2,6 +2,7 @@
 
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,19 +13,26 @@ from dllm_rl.config.decoding import DecodingConfig
 from dllm_rl.config.engine import EngineConfig
 from dllm_rl.decoding import Request, generate
 from dllm_rl.decoding.block_decoder import BlockDecoder
-from dllm_rl.engine import Engine
+from dllm_rl.decoding.canvas_decoder import CanvasDecoder
+from dllm_rl.engine import Ended, Engine
 from dllm_rl.families import LanguageModel, load_model
 from dllm_rl.records import Rollout
 from dllm_rl.registry import STRATEGIES
 
 TOLERANCE = 2e-5
-NAMES = [name for name in STRATEGIES if not STRATEGIES.load(name).adapts_blocks]
+BLOCK = [name for name in STRATEGIES if not STRATEGIES.load(name).adapts_blocks]
 STOPS = list(range(0, 500, 40))
+CACHES: list[dict[str, Any]] = [{}, {"cache": "prefix"}, {"cache": "prefix", "further_horizon": 3}, {"cache": "dual"}]
 
 
 @pytest.fixture(scope="module", params=["sdar", "sdar_moe"])
 def lm(request: pytest.FixtureRequest, reference_dir: Path) -> LanguageModel:
     return load_model(reference_dir / request.param / "ckpt", mask_token_id=500, block_size=4)
+
+
+@pytest.fixture(scope="module", params=["dream", "llada"])
+def full(request: pytest.FixtureRequest, reference_dir: Path) -> LanguageModel:
+    return load_model(reference_dir / request.param / "ckpt")
 
 
 def assert_equal(one: Rollout, two: Rollout) -> None:
@@ -36,36 +44,101 @@ def assert_equal(one: Rollout, two: Rollout) -> None:
             assert ours == theirs, item.name
 
 
-@pytest.mark.parametrize("temperature", [0.0, 1.0])
-@pytest.mark.parametrize("name", NAMES)
-def test_every_strategy_gives_the_same_rollouts(name: str, temperature: float, lm: LanguageModel) -> None:
-    config = DecodingConfig(max_gen_length=11, temperature=temperature, remasking_strategy=name, dynamic_threshold=0.3,
-                            stop_token_list=STOPS, top_k=40)
-    prompts = [[7, 8, 9], [11, 12, 13, 14, 15, 16, 17, 18], [21], [7, 8, 9, 10, 30]]
-    expected = generate(lm, prompts, config, num_samples=2)
-    found = Engine(lm, EngineConfig(max_num_seqs=3, max_prefill_tokens=4)).generate(prompts, config, num_samples=2)
+def assert_all_equal(found: list[list[Rollout]], expected: list[list[Rollout]]) -> None:
     for ours, theirs in zip(found, expected, strict=True):
         for one, two in zip(ours, theirs, strict=True):
             assert_equal(one, two)
 
 
-REQUESTS = st.lists(st.builds(
-    Request, prompt_ids=st.lists(st.integers(0, 30), min_size=1, max_size=13), max_new=st.integers(1, 14),
-    stop_ids=st.sampled_from([frozenset(STOPS), frozenset(), frozenset(range(100, 400, 30))]),
-    seed=st.integers(0, 2**40)), min_size=1, max_size=9)
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+@pytest.mark.parametrize("name", BLOCK)
+def test_every_strategy_gives_the_same_rollouts(name: str, temperature: float, lm: LanguageModel) -> None:
+    config = DecodingConfig(max_gen_length=11, temperature=temperature, remasking_strategy=name, dynamic_threshold=0.3,
+                            stop_token_list=STOPS, top_k=40)
+    prompts = [[7, 8, 9], [11, 12, 13, 14, 15, 16, 17, 18], [21], [7, 8, 9, 10, 30]]
+    expected = generate(lm, prompts, config, num_samples=2)
+    engine = Engine(lm, EngineConfig(max_num_seqs=3, max_prefill_tokens=4))
+    assert engine.is_fast(config)
+    assert_all_equal(engine.generate(prompts, config, num_samples=2), expected)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(requests=REQUESTS, num_slots=st.integers(1, 6), chunk=st.integers(1, 9), steps=st.integers(1, 4))
-def test_any_order_and_company(requests: list[Request], num_slots: int, chunk: int, steps: int, lm: LanguageModel) -> None:
-    """Unequal prompts and lengths, any number of slots, prompts that share beginnings, prefill in pieces."""
+@pytest.mark.parametrize("cache", CACHES, ids=lambda own: "-".join(map(str, own.values())) or "none")
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+@pytest.mark.parametrize("name", [*STRATEGIES])
+def test_every_strategy_gives_the_same_canvases(name: str, temperature: float, cache: dict[str, Any],
+                                                full: LanguageModel) -> None:
+    config = DecodingConfig(max_gen_length=12, block_size=4, steps=7, temperature=temperature, remasking_strategy=name,
+                            dynamic_threshold=0.3, stop_token_list=STOPS, top_k=40, block_delimiters=[3], **cache)
+    prompts = [[7, 8, 9], [11, 12, 13, 14, 15, 16, 17, 18], [21], [7, 8, 9, 10, 30]]
+    engine = Engine(full, EngineConfig(max_num_seqs=3))
+    assert engine.is_fast(config) == (name != "adablock")
+    assert_all_equal(engine.generate(prompts, config, num_samples=2), generate(full, prompts, config, num_samples=2))
+
+
+def given_of(template: list[int | None], length: int) -> tuple[int | None, ...]:
+    return tuple((template * length)[:length])
+
+
+STOP_SETS = st.sampled_from([frozenset(STOPS), frozenset(), frozenset(range(100, 400, 30))])
+FREE = st.builds(Request, prompt_ids=st.lists(st.integers(0, 30), min_size=1, max_size=13), max_new=st.integers(1, 14),
+                 stop_ids=STOP_SETS, seed=st.integers(0, 2**40), greedy=st.booleans())
+TEMPLATED = st.builds(
+    lambda prompt, template, length, seed: Request(prompt, length, seed=seed, given=given_of(template, length)),
+    st.lists(st.integers(0, 30), min_size=1, max_size=7), st.lists(st.none() | st.integers(0, 30), min_size=1, max_size=9),
+    st.integers(1, 14), st.integers(0, 2**40))
+REQUESTS = st.lists(FREE | TEMPLATED, min_size=1, max_size=9)
+EXAMPLES = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@EXAMPLES
+@given(requests=REQUESTS, num_slots=st.integers(1, 6), chunk=st.integers(1, 9), steps=st.integers(1, 4),
+       room=st.sampled_from([None, 32, 48, 64, 96]), padded=st.booleans())
+def test_any_order_and_company(requests: list[Request], num_slots: int, chunk: int, steps: int, room: int | None,
+                               padded: bool, lm: LanguageModel) -> None:
+    """Unequal prompts and lengths, set tokens, greedy beside drawn, few slots, a cache too small for all."""
     config = DecodingConfig(dynamic_threshold=0.2, denoising_steps_per_block=steps, top_p=0.95)
     expected = BlockDecoder(lm, config.model_copy(update={"decoder": "block"})).decode(requests)
-    engine = Engine(lm, EngineConfig(max_num_seqs=num_slots, max_prefill_tokens=chunk))
+    engine = Engine(lm, EngineConfig(max_num_seqs=num_slots, max_prefill_tokens=chunk, max_cache_tokens=room,
+                                     cuda_graphs=padded))
     found = dict(engine.stream(requests, config))
     assert sorted(found) == list(range(len(requests)))
     for number, rollout in found.items():
         assert_equal(rollout, expected[number])
+    assert engine.is_idle and engine.stats().cached_tokens == 0
+
+
+@EXAMPLES
+@given(requests=REQUESTS, num_slots=st.integers(1, 6), room=st.sampled_from([None, 32, 64]), cache=st.sampled_from(CACHES))
+def test_any_order_and_company_of_canvases(requests: list[Request], num_slots: int, room: int | None,
+                                           cache: dict[str, Any], full: LanguageModel) -> None:
+    config = DecodingConfig(dynamic_threshold=0.2, max_gen_length=16, block_size=4, top_p=0.95, **cache)
+    expected = CanvasDecoder(full, config.model_copy(update={"decoder": "canvas"})).decode(requests)
+    found = dict(Engine(full, EngineConfig(max_num_seqs=num_slots, max_cache_tokens=room)).stream(requests, config))
+    for number, rollout in found.items():
+        assert_equal(rollout, expected[number])
+    assert sorted(found) == list(range(len(requests)))
+
+
+@EXAMPLES
+@given(requests=st.lists(FREE, min_size=2, max_size=8), names=st.lists(st.sampled_from(BLOCK), min_size=2, max_size=4),
+       arrivals=st.lists(st.integers(0, 3), min_size=8, max_size=8))
+def test_each_request_has_its_own_settings_and_time(requests: list[Request], names: list[str], arrivals: list[int],
+                                                    lm: LanguageModel) -> None:
+    """Requests of several strategies, temperatures and block sizes come while others are in flight."""
+    configs = [DecodingConfig(remasking_strategy=name, temperature=1 + number, dynamic_threshold=0.2,
+                              block_size=(4, 4, 8)[number % 3]) for number, name in enumerate(names)]
+    engine = Engine(lm, EngineConfig(max_num_seqs=3))
+    tickets, found = dict[int, int](), dict[int, Rollout]()
+    for number, request in enumerate(requests):
+        tickets[engine.submit(request, configs[number % len(configs)])] = number
+        for _ in range(arrivals[number]):
+            found |= {tickets[event.ticket]: event.rollout for event in engine.step() if isinstance(event, Ended)}
+    while not engine.is_idle:
+        found |= {tickets[event.ticket]: event.rollout for event in engine.step() if isinstance(event, Ended)}
+    for number, request in enumerate(requests):
+        [expected] = BlockDecoder(lm, configs[number % len(configs)].model_copy(update={"decoder": "block"})).decode(
+            [request])
+        assert_equal(found[number], expected)
 
 
 def test_samples_of_a_prompt_share_its_prefill(lm: LanguageModel) -> None:
@@ -116,13 +189,13 @@ def test_new_weights_are_noted_and_used(reference_dir: Path) -> None:
     assert engine.version == 5
 
 
-def test_what_the_fast_loop_does_not_know_goes_through_the_readable_one(lm: LanguageModel, reference_dir: Path) -> None:
-    dream = load_model(reference_dir / "dream" / "ckpt")
-    config = DecodingConfig(max_gen_length=8, block_size=4)
-    assert not Engine(dream).is_fast(config) and Engine(lm).is_fast(config)
+def test_what_the_fast_lanes_do_not_know_goes_through_the_readable_loops(lm: LanguageModel, full: LanguageModel) -> None:
+    config = DecodingConfig(max_gen_length=8, block_size=4, cfg_scale=0.5)
+    engine = Engine(full)
+    assert not engine.is_fast(config) and not engine.is_fast(DecodingConfig(decoder="llada"))
     prompts = [[1, 2], [3]]
-    for ours, theirs in zip(Engine(dream).generate(prompts, config), generate(dream, prompts, config), strict=True):
-        assert_equal(ours[0], theirs[0])
+    assert_all_equal(engine.generate(prompts, config), generate(full, prompts, config))
+    assert engine.stats().generated_tokens == 16
     assert Engine(lm).generate([], DecodingConfig()) == []
     with pytest.raises(ValueError, match="empty prompt"):
         Engine(lm).generate([[]], DecodingConfig())

@@ -16,11 +16,25 @@ def test_samples_of_a_group_wait_for_its_first() -> None:
         [Known(0, 0, None), Known(3, 0, None)], [Known(1, 2, 0), Known(2, 2, 0), Known(4, 2, 3)]]
 
 
-def test_freed_and_moved_slots() -> None:
+def test_what_ended_sequences_leave_helps_later_ones() -> None:
     prefixes = Prefixes(2)
     list(prefixes.plan([0, 1], [[1, 2], [3, 4]]))
-    prefixes.forget(0)
-    prefixes.move(1, 0)
-    assert list(prefixes.plan([1], [[3, 4]])) == [[Known(1, 2, 0)]]
-    assert list(prefixes.plan([2], [[1, 2]])) == [[Known(2, 0, None)]]
-    prefixes.forget(9)
+    prefixes.hold(0, [1, 2, 7, 8])              # slot 0 ends; slot 1 moves to its place
+    prefixes.swap(0, 1)
+    assert list(prefixes.plan([1], [[1, 2, 7, 8, 9, 9]])) == [[Known(1, 4, 1)]]       # it lies there already
+    assert list(prefixes.plan([2], [[3, 4]])) == [[Known(2, 2, 0)]]
+
+
+def test_what_is_overwritten_helps_nobody_else() -> None:
+    """Slots 1 and 2 are free; the prompt that slot 2 holds comes into slot 1, another into slot 2."""
+    prefixes = Prefixes(2)
+    list(prefixes.plan([0, 1, 2], [[1, 2], [3, 4], [5, 6]]))
+    assert list(prefixes.plan([1, 2], [[5, 6], [7, 8]])) == [[Known(1, 0, None), Known(2, 0, None)]]
+    assert list(prefixes.plan([1], [[7, 8]])) == [[Known(1, 2, 2)]]
+
+
+def test_a_smaller_cache_holds_less() -> None:
+    prefixes = Prefixes(2)
+    list(prefixes.plan([0, 1], [[1, 2, 3, 4], [5, 6]]))
+    prefixes.keep(1, 3)
+    assert list(prefixes.plan([2, 3], [[1, 2, 3, 4], [5, 6]])) == [[Known(2, 2, 0), Known(3, 0, None)]]

@@ -28,11 +28,13 @@ def test_a_ragged_pass_equals_the_rule() -> None:
     def draw(heads: int, tokens: int) -> torch.Tensor:
         return torch.randn(1, heads, tokens, SIZE, generator=generator)
 
-    cache = SlotCache(3, 20)
+    cache = SlotCache(torch.device("cpu"))
+    cache.resize(3, 20)
     old_key, old_value = draw(GROUPS, 12), draw(GROUPS, 12)
     cache.write(0, old_key[0].transpose(0, 1), old_value[0].transpose(0, 1), cached_row, cached_position)
     query, key, value = draw(HEADS, 12), draw(GROUPS, 12), draw(GROUPS, 12)
-    found = SlotAttention(cache, row, position, place, (2, 8), BLOCK).attend(0, query, key, value, 0.3)
+    border = (position // BLOCK + 1) * BLOCK
+    found = SlotAttention(cache, row, position, place, (2, 8), border, 17).attend(0, query, key, value, 0.3)
     layout, before = clean(row, position), clean(cached_row, cached_position)
     mask = may_attend(layout, Layout.join([before, layout]))
     expected = scaled_dot_product_attention(query, torch.cat([old_key, key], 2), torch.cat([old_value, value], 2),
@@ -41,7 +43,8 @@ def test_a_ragged_pass_equals_the_rule() -> None:
 
 
 def test_other_rows_stay_as_they_were() -> None:
-    cache = SlotCache(3, 8)
+    cache = SlotCache(torch.device("cpu"))
+    cache.resize(3, 8)
     ones = torch.ones(4, GROUPS, SIZE)
     cache.write(0, ones, ones, torch.full((4,), 2), torch.arange(4))
     keys, _ = cache.write(0, 2 * ones, ones, torch.full((4,), 1), torch.arange(4))

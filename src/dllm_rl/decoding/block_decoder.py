@@ -127,6 +127,7 @@ class BlockDecoder:
         prompts = [row.request.prompt_ids[self._prefix(row):] for row in rows]
         while True:
             canvas = Canvas.open(batch.start, prompts, self._block_size, self._lm.mask_token_id)
+            canvas.give([self._given(row, len(rest)) for row, rest in zip(batch.rows, prompts, strict=True)])
             self._denoise(batch, canvas)
             self._commit(batch, canvas, [len(ids) for ids in prompts])
             going = [number for number, row in enumerate(batch.rows) if row.length is None]
@@ -142,6 +143,11 @@ class BlockDecoder:
     def _prefix(self, row: Progress) -> int:
         """Number of prompt tokens in full blocks."""
         return len(row.request.prompt_ids) // self._block_size * self._block_size
+
+    def _given(self, row: Progress, num_prompt: int) -> list[int | None]:
+        """What the request has set of the next block, which opens with ``num_prompt`` tokens of the prompt."""
+        begin = len(row.ids)
+        return [*[None] * num_prompt, *row.request.given_at(begin, begin + self._block_size - num_prompt)]
 
     def _prefilled(self, rows: list[Progress]) -> _Batch:
         """A batch whose cache holds the full prompt blocks of its rows: one block-causal pass."""

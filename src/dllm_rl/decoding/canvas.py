@@ -85,6 +85,13 @@ class Canvas:
         nats = zeros.to(torch.float32)
         return cls(layout, torch.tensor(rows, device=device), real & (place >= begin), zeros, nats, nats)
 
+    def give(self, given: Sequence[Sequence[int | None]]) -> None:
+        """Set tokens before anything is decoded; ``given`` is of the canvas' shape, ``None`` where a place stays."""
+        device = self.ids.device
+        ids = torch.tensor([[0 if own is None else own for own in row] for row in given], device=device)
+        is_given = torch.tensor([[own is not None for own in row] for row in given], device=device)
+        self.ids, self.masked = torch.where(is_given, ids, self.ids), self.masked & ~is_given
+
     def keep_rows(self, rows: Tensor) -> "Canvas":
         """The canvas of some rows, int64 indices."""
         return Canvas(self.layout.index(rows), *(own[rows] for own in (self.ids, self.masked, self.steps, self.logprobs,

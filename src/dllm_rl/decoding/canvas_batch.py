@@ -49,6 +49,9 @@ class CanvasBatch:
         requests = [row.request for row in rows]
         lengths = [request.max_new for request in requests]
         canvas = Canvas.whole([request.prompt_ids for request in requests], lengths, mask_token_id, device)
+        width = canvas.ids.shape[1]
+        canvas.give([[*[None] * len(request.prompt_ids), *request.given_at(0, width - len(request.prompt_ids))]
+                     for request in requests])
         first = torch.tensor([len(request.prompt_ids) for request in requests], device=device)
         seeds = torch.tensor([request.seed for request in requests], device=device)
         return cls(list(rows), canvas, seeds, first, first, first, first + torch.tensor(lengths, device=device),

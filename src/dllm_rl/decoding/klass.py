@@ -29,11 +29,12 @@ class Klass(Strategy):
         """See ``Strategy``."""
         assert step.logits is not None      # needs_logits
         log_p = step.logits.log_softmax(-1)
-        streak = step.memory.get("streak", torch.zeros_like(masked, dtype=torch.long))
-        if "log_p" in step.memory:
-            at_rest = kl_divergence(log_p, step.memory["log_p"]) < config.klass_kl_threshold
-            streak = torch.where(at_rest, streak + 1, 0)
-        step.memory["log_p"], step.memory["streak"] = log_p, streak
+        before = step.memory.get("log_p", torch.zeros_like(log_p))
+        streak, num_steps = (step.memory.get(name, torch.zeros_like(masked, dtype=torch.long))
+                             for name in ("streak", "num_steps"))
+        at_rest = (num_steps > 0) & (kl_divergence(log_p, before) < config.klass_kl_threshold)
+        streak = torch.where(at_rest, streak + 1, 0)
+        step.memory.update(log_p=log_p, streak=streak, num_steps=num_steps + 1)
         stable = masked & passes(scores, config.klass_threshold, step) & (streak >= config.klass_steps)
         count = torch.where(stable.any(-1), 0, step.quota)
         return stable | best(scores, masked, due(step, count))

@@ -26,6 +26,8 @@ class Request:
         stop_ids: ids that end the response.
         seed: of its draws; 0 to 2^63 - 1.
         greedy: take the most probable candidate, whatever the temperature that scores are computed at.
+        given: the whole response where parts of it are set: ``max_new`` ids, ``None`` where one is to be decoded. Such a
+            request has no stop ids.
 
     Example:
         >>> Request([5, 6, 7], max_new=8, stop_ids=frozenset({2})).greedy
@@ -37,6 +39,20 @@ class Request:
     stop_ids: frozenset[int] = frozenset()
     seed: int = 0
     greedy: bool = False
+    given: tuple[int | None, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.given is not None and len(self.given) != self.max_new:
+            raise ValueError(f"given sets {len(self.given)} places of a response of {self.max_new} tokens; give one entry "
+                             "per token, None where it is to be decoded")
+        if self.given is not None and self.stop_ids:
+            raise ValueError(f"given sets the length of a response, but stop ids {sorted(self.stop_ids)} could end it; "
+                             "leave them out")
+
+    def given_at(self, start: int, end: int) -> list[int | None]:
+        """What is set of the response at places ``start`` to ``end`` - 1; ``None`` where nothing is, as behind its end."""
+        given = list((self.given or ())[start:end])
+        return given + [None] * (end - start - len(given))
 
 
 def resolve_block_size(lm: LanguageModel, config: DecodingConfig) -> int:

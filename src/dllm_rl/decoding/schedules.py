@@ -14,12 +14,12 @@ def num_steps(config: DecodingConfig, block_size: int) -> int:
     return block_size if config.denoising_steps_per_block is None else config.denoising_steps_per_block
 
 
-def even_split(total: Tensor | int, steps: int, number: Tensor) -> Tensor:
+def even_split(total: Tensor | int, steps: Tensor | int, number: Tensor) -> Tensor:
     """(B,) int64: the share of ``total`` that step ``number`` has, earlier steps taking the remainder.
 
     Args:
         total: (B,) int64, or one number for all rows.
-        steps: S.
+        steps: S, (B,) int64, or one number for all rows.
         number: (B,) int64, 0-based.
 
     Example (7 over 3 steps):

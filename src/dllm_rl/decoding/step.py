@@ -19,7 +19,8 @@ class Step:
         inclusive: whether a score equal to a threshold passes it (canvas decoders, SPEC 1.4) or not (block, SPEC 1.3).
         logits: (B, b, V) float32 processed logits, ``-inf`` at ids that are out; anything at positions that are not
             masked. ``None`` unless the strategy says ``needs_logits``.
-        memory: tensors a strategy keeps from step to step of one block; empty at a block's first step.
+        memory: (B, ...) tensors a strategy keeps from step to step of one block; at a block's first step they are absent,
+            or a row's are zeros where other rows' blocks are further on.
 
     Example (two rows, one position due in each):
         >>> Step.of_quota(torch.tensor([1, 1])).last.tolist()

@@ -1,4 +1,4 @@
-"""Attention of ragged rows of tokens to the slot cache: the block rule where every row is one sequence.
+"""Attention of ragged rows of tokens to the slot cache: the attention rule where every row is one sequence.
 
 Letters: T tokens of a pass, n rows, w tokens per row at most, L cached positions, H query heads, G key/value heads,
 r = H / G, D head size.
@@ -12,16 +12,16 @@ from dllm_rl.engine.slot_cache import SlotCache
 
 
 class SlotAttention:
-    """One pass over the newest tokens of many sequences.
+    """One pass over tokens of many sequences.
 
-    A token sees every position before the end of its block: finished blocks, which are clean, and its own. That is the
-    attention rule for clean tokens of one document per row (``attention/rule.py``), as a comparison of lengths. Keys and
-    values are written into the cache first, so that nothing is copied to attend to cache and block together; heads that
-    share keys are folded into the queries, so that keys are not repeated.
+    A token sees every position of its row before a border of its own: for blocks the end of its block, which is the
+    attention rule for clean tokens of one document per row (``attention/rule.py``); for canvases the end of the canvas, or
+    of the window. Keys and values are written into the cache first, so that nothing is copied to attend to cache and
+    tokens together; heads that share keys are folded into the queries, so that keys are not repeated.
     """
 
     def __init__(self, cache: SlotCache, row: Tensor, position: Tensor, place: Tensor, shape: tuple[int, int],
-                 block_size: int, first: int = 0) -> None:
+                 border: Tensor, length: int, first: int = 0) -> None:
         """Prepare a pass.
 
         Args:
@@ -30,16 +30,17 @@ class SlotAttention:
             position: (T,) int64 position of each token in its sequence.
             place: (T,) int64 place of each token in a table of ``shape``, row by row.
             shape: (n, w).
-            block_size: of the sequences' blocks.
+            border: (T,) int64; a token sees the positions below it.
+            length: at least the largest border.
             first: slot of the table's first row; the others follow.
         """
         self._cache, self._row, self._position, self._place, self._shape = cache, row, position, place, shape
-        self._slots = slice(first, first + shape[0])
-        ends = torch.ones(shape[0] * shape[1], dtype=torch.long, device=row.device)
-        ends[place] = (position // block_size + 1) * block_size
-        self._length = int(ends.max())
-        seen = torch.arange(self._length, device=row.device) < ends[:, None]
-        self._seen = torch.zeros(seen.shape, device=row.device).masked_fill_(~seen, -torch.inf).view(*shape, -1)
+        self._slots, self._length = slice(first, first + shape[0]), length
+        # Empty places of the table see one position, so that no query is without keys.
+        borders = torch.ones(shape[0] * shape[1], dtype=torch.long, device=row.device)
+        borders[place] = border
+        hidden = torch.arange(length, device=row.device) >= borders[:, None]
+        self._mask = torch.zeros(hidden.shape, device=row.device).masked_fill_(hidden, -torch.inf).view(*shape, length)
 
     def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
         """See ``AttentionContext``; one row of T tokens."""
@@ -50,7 +51,7 @@ class SlotAttention:
         table[self._place] = query[0].transpose(0, 1)
         folded = table.view(num, width, groups, heads // groups, size).permute(0, 2, 3, 1, 4).reshape(
             num, groups, heads // groups * width, size)
-        mask = self._seen.to(query.dtype).repeat(1, heads // groups, 1)[:, None]
+        mask = self._mask.to(query.dtype).repeat(1, heads // groups, 1)[:, None]
         out = scaled_dot_product_attention(folded, keys[self._slots, :, :self._length],
                                            values[self._slots, :, :self._length], attn_mask=mask, scale=scale)
         flat = out.view(num, groups, heads // groups, width, size).permute(0, 3, 1, 2, 4).reshape(num * width, heads, size)

@@ -1,10 +1,10 @@
-"""The state of the sequences in flight, as tensors: their current blocks and what they have decoded.
+"""The slot table: the state of the sequences in flight, as tensors.
 
-Letters: S slots, n of which are in use (the first n), b block size, O places for decoded tokens.
+Letters: S slots, n of which are in use (the first n), b block size, O places for decoded tokens, K stop ids, r rows.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields
 
 import torch
 from torch import Tensor
@@ -12,29 +12,40 @@ from torch import Tensor
 from dllm_rl.decoding.request import Request
 from dllm_rl.decoding.sampling import Candidates
 
+NOTHING = -1
+"""Where no stop id and no given token is."""
+
 
 @dataclass
 class Slots:
     """Rows of all slots. Integers are int64, log-probabilities float32 nats.
 
     Attributes:
+        settings: (S,) numbers of the settings.
         seed, num_prompt, limit: (S,) of the request: seed, prompt tokens, largest number of response tokens.
         start: (S,) position of the current block.
-        number, forwards: (S,) steps made in the block, and denoising forwards of the sequence.
-        stop: (S, K) ids that end the response; -1 where a request has fewer than K.
+        total, number: (S,) masks at the block's opening, and steps made in it.
+        block, forwards: (S,) blocks finished, and denoising forwards of the sequence.
+        stop: (S, K) ids that end the response; ``NOTHING`` where a request has fewer than K.
         ids, masked, steps, logprobs, raw: (S, b) the current block.
         previous: (S, b) ids of the block before it.
+        given: (S, O) tokens of the response that the request has set; ``NOTHING`` where one is to be decoded.
         out_ids, out_steps, out_logprobs, out_raw: (S, O) decoded tokens, response and hidden tail.
         out_versions: (S, O) version of the weights each token's block ended with.
+        memory: (S, ...) what strategies keep from step to step of a block; zeros at its first.
+        has_tail: whether a last block is decoded in full, beyond the limit; else its places there stay as they are.
 
     Example: ``Slots.empty(64, 4, 256, 2, device)`` holds 64 sequences of up to 256 decoded tokens and 2 stop ids.
     """
 
+    settings: Tensor
     seed: Tensor
     num_prompt: Tensor
     limit: Tensor
     start: Tensor
+    total: Tensor
     number: Tensor
+    block: Tensor
     forwards: Tensor
     stop: Tensor
     ids: Tensor
@@ -43,57 +54,117 @@ class Slots:
     logprobs: Tensor
     raw: Tensor
     previous: Tensor
+    given: Tensor
     out_ids: Tensor
     out_steps: Tensor
     out_logprobs: Tensor
     out_raw: Tensor
     out_versions: Tensor
+    memory: dict[str, Tensor] = field(default_factory=dict)
+    has_tail: bool = True
 
     @classmethod
-    def empty(cls, num_slots: int, block_size: int, length: int, num_stops: int, device: torch.device) -> "Slots":
+    def empty(cls, num_slots: int, block_size: int, length: int, num_stops: int, device: torch.device,
+              has_tail: bool = True) -> "Slots":
         """Slots in which nothing is decoded yet; of at most ``num_stops`` stop ids."""
-        def whole(*shape: int, dtype: torch.dtype = torch.long) -> Tensor:
-            return torch.zeros(num_slots, *shape, dtype=dtype, device=device)
+        def whole(*shape: int, dtype: torch.dtype = torch.long, value: int = 0) -> Tensor:
+            return torch.full((num_slots, *shape), value, dtype=dtype, device=device)
 
         nats = torch.float32
         return cls(
-            seed=whole(), num_prompt=whole(), limit=whole(), start=whole(), number=whole(), forwards=whole(),
-            stop=whole(num_stops), ids=whole(block_size), masked=whole(block_size, dtype=torch.bool),
-            steps=whole(block_size), logprobs=whole(block_size, dtype=nats), raw=whole(block_size, dtype=nats),
-            previous=whole(block_size), out_ids=whole(length), out_steps=whole(length),
-            out_logprobs=whole(length, dtype=nats), out_raw=whole(length, dtype=nats), out_versions=whole(length))
+            settings=whole(), seed=whole(), num_prompt=whole(), limit=whole(), start=whole(), total=whole(),
+            number=whole(), block=whole(), forwards=whole(), stop=whole(num_stops, value=NOTHING), ids=whole(block_size),
+            masked=whole(block_size, dtype=torch.bool), steps=whole(block_size), logprobs=whole(block_size, dtype=nats),
+            raw=whole(block_size, dtype=nats), previous=whole(block_size), given=whole(length, value=NOTHING),
+            out_ids=whole(length), out_steps=whole(length), out_logprobs=whole(length, dtype=nats),
+            out_raw=whole(length, dtype=nats), out_versions=whole(length), has_tail=has_tail)
 
-    def open(self, first: int, requests: Sequence[Request], mask_token_id: int) -> None:
-        """Put requests into slots from ``first`` on; a first block opens with the prompt's rest behind its full blocks."""
-        size, rows = self.ids.shape[1], slice(first, first + len(requests))
-        lengths = torch.tensor([len(own.prompt_ids) for own in requests])
-        rests = [own.prompt_ids[len(own.prompt_ids) // size * size:] for own in requests]
-        self.seed[rows] = torch.tensor([own.seed for own in requests]).to(self.seed)
-        self.num_prompt[rows] = lengths.to(self.num_prompt)
-        self.limit[rows] = torch.tensor([own.max_new for own in requests]).to(self.limit)
-        self.start[rows] = (lengths // size * size).to(self.start)
-        self.ids[rows] = torch.tensor([[*rest, *[mask_token_id] * (size - len(rest))] for rest in rests]).to(self.ids)
-        self.masked[rows] = (torch.arange(size) >= lengths[:, None] % size).to(self.masked)
-        stops = [sorted(own.stop_ids) for own in requests]
-        self.stop[rows] = torch.tensor([[*ids, *[-1] * (self.stop.shape[1] - len(ids))] for ids in stops]).to(self.stop)
-        for own in (self.number, self.forwards, self.steps, self.logprobs, self.raw):
+    @property
+    def block_size(self) -> int:
+        """The block size b."""
+        return self.ids.shape[1]
+
+    def _tensors(self) -> Iterator[tuple[str, Tensor]]:
+        yield from ((item.name, vars(self)[item.name]) for item in fields(self) if item.name not in ("memory", "has_tail"))
+        yield from self.memory.items()
+
+    def reserve(self, num_slots: int, length: int, num_stops: int) -> None:
+        """Make room for so many sequences of so many decoded tokens and stop ids, where it is missing."""
+        sizes = (max(num_slots, len(self.seed)), max(length, self.given.shape[1]), max(num_stops, self.stop.shape[1]))
+        if sizes == (len(self.seed), self.given.shape[1], self.stop.shape[1]):
+            return
+        larger = Slots.empty(sizes[0], self.block_size, sizes[1], sizes[2], self.seed.device, self.has_tail)
+        larger.memory = {name: old.new_zeros(sizes[0], *old.shape[1:]) for name, old in self.memory.items()}
+        for (_, new), (_, old) in zip(larger._tensors(), self._tensors(), strict=True):
+            new[tuple(slice(size) for size in old.shape)] = old
+        vars(self).update(vars(larger))
+
+    def open(self, slot: int, settings: int, request: Request, start: int, mask_token_id: int) -> None:
+        """Put a request into a slot; its first block may open with the end of the prompt.
+
+        Args:
+            slot: where.
+            settings: number of its settings.
+            request: what is decoded.
+            start: position of its first block.
+            mask_token_id: what the model sees at masked positions.
+        """
+        stops, given = sorted(request.stop_ids), request.given or ()
+        for own, value in ((self.settings, settings), (self.seed, request.seed), (self.limit, request.max_new),
+                           (self.num_prompt, len(request.prompt_ids)), (self.start, start), (self.stop, NOTHING),
+                           (self.given, NOTHING), (self.block, 0), (self.forwards, 0)):
+            own[slot] = value
+        self.stop[slot, :len(stops)] = torch.tensor(stops).to(self.stop)
+        self.given[slot, :len(given)] = torch.tensor([NOTHING if own is None else own for own in given]).to(self.given)
+        self._open_blocks(torch.tensor([slot], device=self.seed.device), mask_token_id)
+        rest = request.prompt_ids[start:]
+        self.ids[slot, :len(rest)], self.masked[slot, :len(rest)] = torch.tensor(rest).to(self.ids), False
+        self.total[slot] = self.masked[slot].sum()
+
+    def _open_blocks(self, rows: Tensor, mask_token_id: int) -> None:
+        """Fresh blocks at the rows' starts, with the given tokens in them."""
+        place = self.start[rows, None] + torch.arange(self.block_size, device=rows.device) - self.num_prompt[rows, None]
+        given = self.given[rows].gather(1, place.clamp(0, self.given.shape[1] - 1))
+        behind = place >= self.limit[rows, None]
+        masked = (given == NOTHING) & ~behind | (place < 0) | (behind if self.has_tail else torch.zeros_like(behind))
+        self.ids[rows], self.masked[rows] = torch.where(masked, mask_token_id, given), masked
+        self.total[rows] = masked.sum(1)
+        for own in (self.number, self.steps, self.logprobs, self.raw, *self.memory.values()):
             own[rows] = 0
+
+    def park(self, slot: int) -> dict[str, Tensor]:
+        """A copy of a slot's row, to be restored later."""
+        return {name: own[slot].clone() for name, own in self._tensors()}
+
+    def restore(self, slot: int, parked: dict[str, Tensor]) -> None:
+        """Put a parked row into a slot."""
+        for name, own in self._tensors():
+            own[slot] = NOTHING if name in ("stop", "given") else 0
+            if name in parked:
+                row = own[slot]
+                row[tuple(slice(size) for size in parked[name].shape)] = parked[name]
 
     def move(self, source: int, target: int) -> None:
         """Move a sequence to another slot."""
-        for item in fields(self):
-            own = vars(self)[item.name]
+        for _, own in self._tensors():
             own[target] = own[source]
 
-    def reveal(self, num: int, chosen: Tensor, places: Tensor, candidates: Candidates) -> None:
-        """Put candidates of the flat (M,) ``places`` of the first ``num`` blocks where ``chosen`` (num, b) says so."""
+    def remember(self, rows: Tensor, memory: dict[str, Tensor]) -> None:
+        """Keep what a strategy wants to keep of these rows."""
+        for name, values in memory.items():
+            if name not in self.memory:
+                self.memory[name] = values.new_zeros(len(self.seed), *values.shape[1:])
+            self.memory[name][rows] = values
+
+    def reveal(self, rows: Tensor, chosen: Tensor, places: Tensor, candidates: Candidates) -> None:
+        """Put candidates of the flat (M,) ``places`` of the blocks of ``rows`` (r,) where ``chosen`` (r, b) says so."""
         picked = chosen.flatten()[places]
-        where = places[picked]
+        row, column = rows[places[picked] // self.block_size], places[picked] % self.block_size
         for own, new in ((self.ids, candidates.ids), (self.logprobs, candidates.logprobs),
                          (self.raw, candidates.raw_logprobs)):
-            own.view(-1)[where] = new[picked]
-        self.steps.view(-1)[where] = self.forwards[where // self.ids.shape[1]]
-        self.masked.view(-1)[where] = False
+            own[row, column] = new[picked]
+        self.steps[row, column] = self.forwards[row]
+        self.masked[row, column] = False
 
     def finish_blocks(self, num: int, done: Tensor, version: int) -> tuple[Tensor, Tensor]:
         """Append finished blocks to what is decoded (SPEC 1.3, 5).
@@ -106,7 +177,7 @@ class Slots:
         Returns:
             (num,) bool, rows that ended, and (num,) int64 their response tokens; negative where the limit cut it.
         """
-        place = self.start[:num, None] + torch.arange(self.ids.shape[1], device=done.device) - self.num_prompt[:num, None]
+        place = self.start[:num, None] + torch.arange(self.block_size, device=done.device) - self.num_prompt[:num, None]
         row, column = (done[:, None] & (place >= 0)).nonzero(as_tuple=True)
         at = place[row, column]
         for own, block in ((self.out_ids, self.ids), (self.out_steps, self.steps), (self.out_logprobs, self.logprobs),
@@ -120,11 +191,9 @@ class Slots:
         first = place.gather(1, stops.long().argmax(1, keepdim=True))[:, 0] + 1
         return ended, torch.where(stopped, first, -limit)
 
-    def next_blocks(self, num: int, rolling: Tensor, mask_token_id: int) -> None:
-        """Open the next block in the rows (num,) bool ``rolling``; their finished one is still to be cached."""
-        rows = rolling.nonzero()[:, 0]
+    def next_blocks(self, rows: Tensor, mask_token_id: int) -> None:
+        """Open the next block in these rows (r,); their finished one is still to be cached."""
         self.previous[rows] = self.ids[rows]
-        self.start[rows] += self.ids.shape[1]
-        self.number[rows] = 0
-        self.ids[rows], self.masked[rows] = mask_token_id, True
-        self.steps[rows], self.logprobs[rows], self.raw[rows] = 0, 0.0, 0.0
+        self.start[rows] += self.block_size
+        self.block[rows] += 1
+        self._open_blocks(rows, mask_token_id)
