@@ -24,6 +24,26 @@ class TraceViewOptions(MaskViewOptions):
     """Options of the ``trace`` views (TraceRL, trace SFT)."""
 
     shrink: int = Field(1, ge=1, description="Consecutive trace steps merged into one view, within a block.")
+    score_tail: bool = Field(
+        False, description="Score tokens of the hidden tail revealed no later than the last visible one: they influenced "
+        "it.")
+
+
+class ActionViewOptions(Options):
+    """What the options of views of whole actions have in common (METHODS 2.6)."""
+
+    needs_discards: ClassVar[bool] = False
+    """Whether the record must hold the discarded candidates."""
+
+
+class TraceActionViewOptions(ActionViewOptions):
+    """Options of the ``trace_action`` views."""
+
+
+class TraceAllViewOptions(ActionViewOptions):
+    """Options of the ``trace_all`` views."""
+
+    needs_discards: ClassVar[bool] = True
 
 
 class RandomViewOptions(MaskViewOptions):

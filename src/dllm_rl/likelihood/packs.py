@@ -85,7 +85,7 @@ def build_packs(samples: Sequence[Sample | Rollout], views: Sequence[Sequence[Vi
     Raises:
         ValueError: a single view exceeds the budget.
     """
-    targets = enumerate_targets(samples, views)
+    targets = enumerate_targets(samples, views, block_size)
     numbers = targets.split(torch.arange(len(targets.labels)))
     packs, current = [], _OpenPack()
     for sample, own, ids in zip(samples, views, numbers, strict=True):

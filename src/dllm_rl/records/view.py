@@ -15,12 +15,15 @@ class View:
 
     Attributes:
         masked: (T,) bool; the model sees the mask token here.
-        target: (T,) bool; the log-probability of the true token is wanted here. Targets are response tokens.
+        target: (T,) bool; the log-probability of the true token is wanted here. Targets are response tokens,
+            and in views of whole actions those of the hidden tail.
         weight: (T,) float32; factor of a target's log-probability in an objective, 0 off targets.
         block: (T,) int64 or ``None``; place on the block grid, where it is not ``position // block_size``.
-        labels: (T,) int64 or ``None``; ids to score where they are not the final ones.
-        rival: (T,) bool or ``None``; positions scored by their log-mass of losing (METHODS 2.6).
-        cutoff: float or ``None``; the confidence a rival's candidate stayed below.
+        labels: (T,) int64 or ``None``; ids to score where they are not the final ones, -1 where they are.
+        rival: (T,) bool or ``None``; targets that were not revealed, scored not by a token but by the log-mass of their
+            candidates that lose (METHODS 2.6).
+        cutoff: what a rival's candidate had to score below; ``None`` = what the rule of the rollout's decoding makes of
+            the other targets of the view in the rival's block, which are all that the step revealed.
         draw: index of the Monte Carlo draw the view belongs to.
         node: quadrature node, block or trace step it belongs to.
         log_q: log-probability with which the view itself was drawn.

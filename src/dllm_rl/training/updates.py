@@ -53,8 +53,7 @@ def evaluate(lm: LanguageModel, packs: Sequence[Pack], targets: Targets) -> Scor
     found = torch.zeros(len(targets.labels), 2, device=lm.device)
     with torch.no_grad():
         for pack in packs:
-            found[pack.targets.to(lm.device)] = pack_log_probs(lm, pack, targets.labels[pack.targets],
-                                                               log_probs_and_entropy)
+            found[pack.targets.to(lm.device)] = pack_log_probs(lm, pack, targets, log_probs_and_entropy)
     return Scores(found[:, 0], found[:, 1])
 
 
@@ -64,7 +63,7 @@ def backward(lm: LanguageModel, packs: Sequence[Pack], targets: Targets, columns
     loss, scores = 0.0, torch.zeros(len(targets.labels), 2, device=lm.device)
     for pack in packs:
         where = pack.targets
-        found = pack_log_probs(lm, pack, targets.labels[where], log_probs_and_entropy)
+        found = pack_log_probs(lm, pack, targets, log_probs_and_entropy)
         logps = found[:, 0]
         old = logps.detach() if columns.old_logps is None else columns.old_logps[where].to(lm.device)
         rest = [column[where].to(lm.device) for column in

@@ -112,7 +112,7 @@ class _PackedLoss:
         """(M,) log-probabilities at all targets."""
         values = torch.zeros(len(self.targets.labels))
         for pack in self._packs:
-            found = pack_log_probs(self._lm, pack, self.targets.labels[pack.targets])
+            found = pack_log_probs(self._lm, pack, self.targets)
             values = values.index_copy(0, pack.targets, found)
         return values
 
