@@ -67,9 +67,14 @@ def target_logprobs(lm: LanguageModel, samples: Sequence[Sample | Rollout], view
         if distribution == "raw":
             found = pack_log_probs(lm, pack, targets)
         else:
-            found = _log_probs(lm, pack, targets, partial(_settings_log_probs, lm), _by_settings(targets))
+            found = decoding_log_probs(lm, pack, targets)
         values = values.index_copy(0, pack.targets.to(lm.device), found)
     return targets.split(values)
+
+
+def decoding_log_probs(lm: LanguageModel, pack: Pack, targets: Targets) -> Tensor:
+    """As ``pack_log_probs``, each target under the settings its rollout was decoded with."""
+    return _log_probs(lm, pack, targets, partial(_settings_log_probs, lm), _by_settings(targets))
 
 
 def _log_probs(lm: LanguageModel, pack: Pack, targets: Targets, log_probs_of: Callable[[RecordedDecoding | None], LogProbs],
