@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
-
 from benchmarks.exact.samplers import Action, StepRule
 from benchmarks.exact.toy import ToyShape
+from torch import Tensor
+
 from dllm_rl.config.decoding import RecordedDecoding
 from dllm_rl.families import LanguageModel
 from dllm_rl.records import Discards, Rollout

@@ -5,11 +5,13 @@ Letters: T rollouts, M targets, D weights, N tokens of a pack.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
+from benchmarks.exact.toy import ToyNetwork
 from torch import Tensor
 
-from benchmarks.exact.toy import ToyNetwork
+from dllm_rl.config.options import ActionViewOptions
 from dllm_rl.families import LanguageModel
 from dllm_rl.likelihood import Pack, Targets, build_packs
 from dllm_rl.likelihood.scoring import decoding_log_probs
@@ -19,6 +21,10 @@ from dllm_rl.views import build_views
 
 MAX_TOKENS = 384
 """Of a pack: as long as a row is computed densely."""
+
+
+NUM_VIEW_DRAWS = 2
+"""Draws of random views of every rollout."""
 
 
 @dataclass(frozen=True)
@@ -75,14 +81,16 @@ def rollout_gradients(lm: LanguageModel, laid: Laid, advantages: Tensor, items: 
     return found
 
 
-def is_random(view: str, rollouts: Sequence[Rollout], lm: LanguageModel) -> bool:
-    """Whether a kind of views draws anything."""
-    blocks = "full" if lm.block_size is None else None
-    first, second = (build_views(view, rollouts, seed=seed, block_size=blocks) for seed in (0, 1))
-    return any(len(a) != len(b) or any(not torch.equal(x.masked, y.masked) for x, y in zip(a, b, strict=True))
-               for a, b in zip(first, second, strict=True))
+def needs_discards(view: str) -> bool:
+    """Whether a kind of views scores what was thrown away, so that records have to tell it apart."""
+    options = VIEWS.options(view)
+    return issubclass(options, ActionViewOptions) and options.needs_discards
 
 
-def view_names() -> list[str]:
-    """All registered views."""
-    return list(VIEWS)
+def draws_of(view: str, rollouts: Sequence[Rollout], lm: LanguageModel) -> int:
+    """How often views are drawn to average over their own chance: once if they have none."""
+    blocks: Literal["full"] | None = "full" if lm.block_size is None else None
+    first, second = ([own for views in build_views(view, rollouts, seed=seed, block_size=blocks) for own in views]
+                     for seed in (0, 1))
+    equal = len(first) == len(second) and all(torch.equal(a.masked, b.masked) for a, b in zip(first, second, strict=True))
+    return 1 if equal else NUM_VIEW_DRAWS

@@ -9,9 +9,9 @@ from itertools import permutations, product
 from typing import Any
 
 import torch
+from benchmarks.exact.toy import ToyShape
 from torch import Tensor
 
-from benchmarks.exact.toy import ToyShape
 from dllm_rl.config.decoding import DecodingConfig, RecordedDecoding
 from dllm_rl.decoding.block_decoder import load_strategy
 from dllm_rl.decoding.replay import recorded_sampler
@@ -71,8 +71,9 @@ class StepRule:
     """One step of a sampler with a toy, with the library's own distribution, scores and strategy."""
 
     def __init__(self, lm: LanguageModel, shape: ToyShape, settings: RecordedDecoding, with_discards: bool) -> None:
-        """Prepare; ``with_discards`` tells actions apart by what was thrown away too."""
-        self._lm, self._shape, self._settings, self._with_discards = lm, shape, settings, with_discards
+        """Prepare; ``with_discards`` tells actions apart by what was thrown away too, where it counted."""
+        self._lm, self._shape, self._settings = lm, shape, settings
+        self._with_discards = with_discards and settings.sampler_class == "drawn"
         self._strategy = load_strategy(settings)
         self._sampler = recorded_sampler(lm, settings)
 
@@ -123,7 +124,8 @@ class StepRule:
             return Step(torch.ones_like(place), torch.zeros_like(place, dtype=torch.bool), True)
         return Step(even_split(width, steps, place), place >= steps - 1, is_canvas)
 
-    def _merged(self, masked: list[int], picked: Tensor, chosen: Tensor, probability: Tensor) -> tuple[list[Action], Tensor]:
+    def _merged(self, masked: list[int], picked: Tensor, chosen: Tensor,
+                probability: Tensor) -> tuple[list[Action], Tensor]:
         """Equal actions added up."""
         numbers: dict[Action, int] = {}
         group = [numbers.setdefault(action, len(numbers)) for action in self._described(masked, picked, chosen)]

@@ -96,10 +96,10 @@ def _columns(sample: Sample | Rollout, view: View, number: int, row: int, block_
     where, ids = view.target.nonzero()[:, 0], full_ids(sample)
     given = torch.full_like(ids, -1) if view.labels is None else view.labels
     rival = torch.zeros_like(view.target) if view.rival is None else view.rival
-    step = torch.full_like(where, row)
+    step = torch.full_like(where, row << _BLOCK_BITS)
     if view.rival is not None:      # a number of its own for every block of the view
         block = block_grid(sample, view, block_size)[where]
-        step = (row << _BLOCK_BITS) + block - int(block.min())
+        step = step + block - block.min()
     cutoff = torch.full_like(where, float("nan") if view.cutoff is None else view.cutoff, dtype=torch.float32)
     return (torch.where(given < 0, ids, given)[where], view.weight[where], torch.full_like(where, number),
             torch.full_like(where, row), where, (given[where] < 0) & ~rival[where], rival[where], cutoff, step)

@@ -24,7 +24,6 @@ from dllm_rl.views.trace import reveal_steps, trace_groups
 class _Round:
     """One round of a trace, all (n + m,) bool: what is revealed, and what was masked and stays so in the same blocks."""
 
-    number: int
     view: View
     revealed: Tensor
     left: Tensor
@@ -84,10 +83,11 @@ def trace_all_views(sample: Sample | Rollout, options: TraceAllViewOptions, cont
         ValueError: no block size is known, the discards were not recorded, or the rollout was decoded without chance.
     """
     _refuse_greedy("trace_all", sample)
-    drawn = _discards_by_step(sample)
+    rounds = list(_rounds(sample, context))
+    drawn = _discards_by_step(sample) if rounds else {}
     start, steps = len(sample.prompt_ids), reveal_steps(sample)
     views = []
-    for own in _rounds(sample, context):
+    for own in rounds:
         labels = torch.full((len(own.view.masked),), -1)
         for step in steps[own.revealed].unique().tolist():
             for place, token in drawn.get(step, []):
@@ -131,7 +131,7 @@ def _rounds(sample: Sample | Rollout, context: ViewContext) -> Iterator[_Round]:
         open_cells = cells[revealed & compared].unique()
         view = view_of_groups(sample, groups >= number, revealed[:num_response], grid, context, node=number)
         view = with_further_targets(view, revealed & (torch.arange(len(groups)) >= num_response), start)
-        yield _Round(number, view, revealed, torch.isin(cells, open_cells) & (groups > number))
+        yield _Round(view, revealed, torch.isin(cells, open_cells) & (groups > number))
 
 
 def _decoding_blocks(sample: Sample | Rollout, blocks: Tensor) -> tuple[Tensor, Tensor]:
