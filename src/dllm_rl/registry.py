@@ -180,14 +180,14 @@ PRESETS = Registry("preset", {
 
 VIEWS = Registry("view", {
     "trace": _entry("views.trace:trace_views", "TraceViewOptions", "the contexts the sampler revealed tokens in"),
-    "trace_action": _entry("views.action:trace_action_views", "TraceActionViewOptions",
-                           "as trace, and that the candidates left behind lost"),
-    "trace_all": _entry("views.action:trace_all_views", "TraceAllViewOptions",
-                        "as trace, and the candidates that were drawn and left behind"),
     "random": _entry("views.random:random_views", "RandomViewOptions", "random masks over the response"),
     "coupled": _entry("views.random:coupled_views", "RandomViewOptions", "random masks and their complements"),
     "semi_ar": _entry("views.random:semi_ar_views", "SemiArViewOptions", "one random mask in every block, clean history"),
     "block": _entry("views.block:block_views", "BlockViewOptions", "native SDAR fine-tuning: one ratio per document, 1/p"),
+    "trace_action": _entry("views.action:trace_action_views", "TraceActionViewOptions",
+                           "as trace, and that the candidates left behind lost"),
+    "trace_all": _entry("views.action:trace_all_views", "TraceAllViewOptions",
+                        "as trace, and the candidates that were drawn and left behind"),
 })
 
 ADVANTAGES = Registry("advantage", {

@@ -178,7 +178,7 @@ RULES: dict[str, Callable[[list[Module]], Iterator[str]]] = {
 
 
 def orphaned_tests(tests: Path, package: Path) -> Iterator[str]:
-    """Test files whose module does not exist, in the package or, for those under ``benchmarks``, in the folder beside it."""
+    """Test files whose module does not exist, in the package or, for ``tests/benchmarks``, in ``benchmarks``."""
     for file in sorted(tests.rglob("test_*.py")):
         inside = file.relative_to(tests)
         names = {file.name.removeprefix("test_"), "__init__.py" if file.stem == f"test_{file.parent.name}" else ""}

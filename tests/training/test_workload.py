@@ -131,3 +131,17 @@ def test_not_one_prompt_that_fits_is_an_error(lm: LanguageModel) -> None:
     decoding = DecodingConfig(max_gen_length=100)
     with pytest.raises(ValueError, match="no prompt fits: the shortest of 1 has 3 tokens, and max_gen_length 100 leaves 0"):
         read_prompts(lm, [Task(id="a", question="abc")], PromptConfig(template="{problem}"), decoding)
+
+
+@pytest.mark.parametrize("views", ["trace_action", "trace_all"])
+def test_actions_are_laid_out_with_every_rival(lm: LanguageModel, views: str) -> None:
+    """Blocks of 4 behind a prompt of 3, a token a step: 1 target, then 4 + 3 + 2 + 1; the same tokens as trace views."""
+    size = {"size": 2, "tasks": 1, "updates": 2, "max_gen_length": 5, "record_discards": True}
+    plain, whole = (rollout_layout(rl(name, **size), Path(), lm, [[1, 2, 3]]) for name in ("trace", views))
+    assert (plain.pack_targets, whole.pack_targets) == (5, 11)
+    assert (plain.num_tokens, plain.num_views) == (whole.num_tokens, whole.num_views)
+
+
+def test_a_sampler_without_a_losing_event_is_refused(lm: LanguageModel) -> None:
+    with pytest.raises(ValueError, match="'klass' has no losing event"):
+        rollout_layout(rl("trace_action", remasking_strategy="klass"), Path(), lm, [[1, 2, 3]])

@@ -17,6 +17,7 @@ from dllm_rl.config.choice import (
 from dllm_rl.config.decoding import DecodingConfig
 from dllm_rl.config.engine import EngineConfig
 from dllm_rl.config.options import (
+    ActionViewOptions,
     AdvantageOptions,
     GroupZOptions,
     MathRewardOptions,
@@ -93,6 +94,22 @@ class RlConfig(RunConfig):
     run_dir: str = Field("runs/rl", description="Folder of the run, relative to the working directory.")
     probe: int | None = Field(
         None, ge=1, description="Only print a step's figures for the start model, on so many tasks; nothing is trained.")
+
+    @model_validator(mode="after")
+    def _actions_have_a_likelihood(self) -> "RlConfig":
+        name, options, decoding = self.views.name, self.views.options, self.rollout.decoding
+        if not isinstance(options, ActionViewOptions):
+            return self
+        if decoding.temperature == 0:
+            raise ValueError(f"views {name!r} score what was drawn, and with rollout.decoding.temperature=0 nothing is; "
+                             "set a temperature above 0")
+        if decoding.alg_temp:
+            raise ValueError(f"rollout.decoding.alg_temp is {decoding.alg_temp:g}, which draws the order itself, and views "
+                             f"{name!r} have no likelihood of that; set alg_temp=0, or views=trace")
+        if options.needs_discards and not decoding.record_discards:
+            raise ValueError(f"views {name!r} score candidates that were drawn and thrown away; set "
+                             "rollout.decoding.record_discards=true to keep them, or views=trace_action, which need none")
+        return self
 
     @model_validator(mode="after")
     def _groups_are_large_enough(self) -> "RlConfig":

@@ -64,10 +64,7 @@ def target_logprobs(lm: LanguageModel, samples: Sequence[Sample | Rollout], view
                                  lm.family.logit_shift)
     values = torch.zeros(len(targets.labels), device=lm.device)
     for pack in packs:
-        if distribution == "raw":
-            found = pack_log_probs(lm, pack, targets)
-        else:
-            found = decoding_log_probs(lm, pack, targets)
+        found = pack_log_probs(lm, pack, targets) if distribution == "raw" else decoding_log_probs(lm, pack, targets)
         values = values.index_copy(0, pack.targets.to(lm.device), found)
     return targets.split(values)
 

@@ -22,6 +22,7 @@ from dllm_rl.records import Rollout, Scored, TargetBatch, Task
 from dllm_rl.registry import KL_TERMS, POLICY_LOSSES
 from dllm_rl.rewards import build_reward
 from dllm_rl.tasks import load_tasks
+from dllm_rl.training.action_views import refuse_action_views
 from dllm_rl.training.batches import UpdateBatch
 from dllm_rl.training.optimizer import Optimizer
 from dllm_rl.training.phases import Phases
@@ -61,6 +62,7 @@ def run_rl(config: RlConfig, folder: Path, display: Display) -> Figures:
         ValueError: anything the user can mend.
         FloatingPointError: logits or gradients are not finite; the last checkpoint holds the last good weights.
     """
+    refuse_action_views(config)
     loop = RlLoop(config, folder, load_configured(config.model))
     display.line(f"first prompt: {loop.first_prompt()!r}")
     for line in loop.notices():

@@ -102,6 +102,10 @@ def _discards_by_step(sample: Sample | Rollout) -> dict[int, list[tuple[int, int
     """(place, id) of what each step discarded."""
     discards = sample.discards if isinstance(sample, Rollout) else None
     settings = sample.decoding if isinstance(sample, Rollout) else None
+    if discards is None and settings is not None and settings.record_discards:
+        raise ValueError("views 'trace_all' score the candidates that were drawn and thrown away, and the loop that "
+                         "decoded the rollout keeps none though record_discards is set; use views=trace_action, or a "
+                         "loop that does (dllm_rl.generate, decoders block and canvas)")
     if discards is None and (settings is None or settings.sampler_class == "drawn"):
         raise ValueError("views 'trace_all' score the candidates that were drawn and thrown away, and the rollout has no "
                          "record of them; decode with record_discards=true, or use views=trace_action, which need none")

@@ -1,11 +1,11 @@
 """The gate (METHODS 2.6): ``trace`` is the truth for samplers of class R, M and L and not of D; action views for all."""
 
 import pytest
-
 from benchmarks.exact.comparison import REWARDS, Row, compare, reward_table
 from benchmarks.exact.samplers import SAMPLERS
 from benchmarks.exact.table import TOLERANCE
 from benchmarks.exact.toy import ToyShape
+
 from dllm_rl.registry import POLICY_LOSSES
 
 ACTION_VIEWS = ["trace_action", "trace_all"]

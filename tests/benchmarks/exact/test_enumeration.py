@@ -2,11 +2,11 @@
 
 import pytest
 import torch
-
 from benchmarks.exact.comparison import reward_table
 from benchmarks.exact.enumeration import Enumeration, rollout_of, true_gradient
 from benchmarks.exact.samplers import SAMPLERS, StepRule, settings_of
 from benchmarks.exact.toy import ToyShape, toy_model
+
 from dllm_rl.config.decoding import DecodingConfig
 from dllm_rl.decoding import generate
 from dllm_rl.records import Rollout

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-
 from benchmarks.exact.__main__ import TABLES
 from benchmarks.exact.comparison import Figures, Row
 from benchmarks.exact.table import between, markdown, parsed, write

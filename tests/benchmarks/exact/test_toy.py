@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-
 from benchmarks.exact.toy import NEVER, ToyNetwork, ToyShape, toy_model
 
 
