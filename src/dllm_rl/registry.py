@@ -174,6 +174,11 @@ DECODERS = Registry("decoder", {
 
 PRESETS = Registry("preset", {
     "upstream": _entry("config.presets:UPSTREAM", "NoOptions", "computations of the original (dLLM-RL)"),
+    "upstream_full": _entry("config.presets:UPSTREAM_FULL", "NoOptions",
+                            "on top of upstream: what the original does otherwise for full attention"),
+    "tracerl": _entry("config.presets:TRACERL", "NoOptions", "TraceRL: the sampler's own contexts"),
+    "random_masking": _entry("config.presets:RANDOM_MASKING", "NoOptions", "RL on random masks"),
+    "coupled": _entry("config.presets:COUPLED", "NoOptions", "RL on random masks and their complements"),
     "sdar_static": _entry("config.presets:SDAR_STATIC", "NoOptions", "published static decoding of SDAR and TraDo"),
     "sdar_dynamic": _entry("config.presets:SDAR_DYNAMIC", "NoOptions", "published dynamic decoding of SDAR and TraDo"),
 })
@@ -188,6 +193,8 @@ VIEWS = Registry("view", {
 
 ADVANTAGES = Registry("advantage", {
     "group_z": _entry("objectives.advantages:group_z", "GroupZOptions", "z-score within the responses of one task"),
+    "leave_one_out": _entry("objectives.advantages:leave_one_out", "LeaveOneOutOptions",
+                            "reward minus the mean of the task's other responses"),
 })
 
 POLICY_LOSSES = Registry("policy loss", {

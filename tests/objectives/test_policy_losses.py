@@ -24,6 +24,17 @@ def test_token_clip_of_the_specification(advantage: float, divisor: str, expecte
     assert float((batch.scale * token_clip(batch, TokenClipOptions())).sum()) == pytest.approx(expected, abs=1e-6)
 
 
+@pytest.mark.parametrize(("advantage", "divisor", "kl_divisor", "kl", "total"), [
+    (1.5, "padded_length", "padded_length", 0.000276, -0.701094), (1.5, "targets", "views", 0.001106, -1.401634),
+    (-0.5, "padded_length", "padded_length", 0.000276, 0.252952), (-0.5, "targets", "views", 0.001106, 0.506456)])
+def test_kl_and_total_of_the_specification(advantage: float, divisor: str, kl_divisor: str, kl: float,
+                                           total: float) -> None:
+    policy, term = (batch_of(NEW, OLD, TARGETS, [advantage], 4, name) for name in (divisor, kl_divisor))
+    drift = 0.01 * float((term.scale * KL_TERMS.load("k3")(term)).sum())
+    assert drift == pytest.approx(kl, abs=1e-6)
+    assert float((policy.scale * token_clip(policy, TokenClipOptions())).sum()) + drift == pytest.approx(total, abs=1e-6)
+
+
 def reference_loss(entry: dict[str, Any], old_logps: torch.Tensor) -> float:
     """An entry's loss from its stored log-probs."""
     config = entry["config"]

@@ -72,6 +72,12 @@ class GroupZOptions(AdvantageOptions):
     divide_by_std: bool = Field(True, description="Divide by the population standard deviation.")
 
 
+class LeaveOneOutOptions(AdvantageOptions):
+    """Options of the ``leave_one_out`` advantage: none."""
+
+    min_group_size: ClassVar[int] = 2
+
+
 class TokenClipOptions(Options):
     """Options of the ``token_clip`` policy loss."""
 
@@ -83,10 +89,11 @@ class TokenClipOptions(Options):
 class ReductionOptions(Options):
     """How the items of all targets become one loss (SPEC 13, divisor)."""
 
-    divisor: Literal["padded_length", "max_gen_length", "targets", "tokens", "answer_tokens"] = Field(
+    divisor: Literal["padded_length", "max_gen_length", "targets", "views", "tokens", "answer_tokens"] = Field(
         "padded_length", description="What a sum over targets is divided by: the step's longest response or "
-        "max_gen_length (then the mean over views), each view's own targets (then the mean over views), all targets of "
-        "the batch, or all response tokens of the batch, masked or not (native SDAR fine-tuning).")
+        "max_gen_length (then the mean over views), each view's own targets (then the mean over views), the number of "
+        "views alone, all targets of the batch, or all response tokens of the batch, masked or not (native SDAR "
+        "fine-tuning).")
 
 
 class AnswerOptions(Options):

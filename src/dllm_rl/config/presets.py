@@ -31,6 +31,13 @@ UPSTREAM: Preset = {
 }
 """What the original computes where we do something else by default (SPEC 13). Native ``block`` views stay as they are."""
 
+UPSTREAM_FULL: Preset = {
+    RlConfig: {"reduction": {"divisor": "targets"}, "kl_reduction": {"divisor": "views"}},
+    SftConfig: {"reduction": {"divisor": "targets"}},
+    RandomViewOptions: {"level": "block"},
+}
+"""What the original computes for full-attention models where that differs (SPEC 3.3, 4.1); lies on ``upstream``."""
+
 _SDAR = {"temperature": 1.0, "top_p": 1.0, "block_size": 4, "denoising_steps_per_block": 4, "max_gen_length": 2000}
 
 SDAR_STATIC: Preset = {DecodingConfig: {**_SDAR, "remasking_strategy": "low_confidence_static", "top_k": 1}}
@@ -39,6 +46,17 @@ SDAR_STATIC: Preset = {DecodingConfig: {**_SDAR, "remasking_strategy": "low_conf
 SDAR_DYNAMIC: Preset = {DecodingConfig: {
     **_SDAR, "remasking_strategy": "low_confidence_dynamic", "top_k": 0, "dynamic_threshold": 0.9}}
 """Published dynamic decoding of SDAR and TraDo (SPEC 7)."""
+
+_Z_CLIP = {"advantage": {"name": "group_z"}, "policy_loss": {"name": "token_clip"}}
+
+TRACERL: Preset = {RlConfig: {"views": {"name": "trace"}, **_Z_CLIP, "kl": {"name": "k3"}}}
+"""TraceRL (arXiv 2509.06949; SPEC 2, 3)."""
+
+RANDOM_MASKING: Preset = {RlConfig: {"views": {"name": "random"}, **_Z_CLIP, "kl": {"name": "k3"}}}
+"""Random-mask RL as dLLM-RL compares with (SPEC 4.1, 4.2)."""
+
+COUPLED: Preset = {RlConfig: {"views": {"name": "coupled"}, **_Z_CLIP, "kl": {"name": "k3"}}}
+"""Random masks and their complements as dLLM-RL has them (SPEC 4.1, 4.2)."""
 
 
 def preset_names(values: Mapping[str, Any]) -> list[str]:

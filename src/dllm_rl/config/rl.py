@@ -85,6 +85,8 @@ class RlConfig(RunConfig):
     kl: KlChoice = Field(Choice("k3", NoOptions()), description="The KL term, to the weights at the step's start.")
     beta: float = Field(0.01, ge=0, description="Factor of the KL term; 0 leaves it out.")
     reduction: ReductionOptions = Field(ReductionOptions(), description="How target losses become one loss.")
+    kl_reduction: ReductionOptions | None = Field(
+        None, description="How KL terms become one; as the target losses if not given.")
     filter: FilterConfig | None = Field(None, description="Band of pass rates trained on; every group if not given.")
     updates_per_step: int = Field(1, ge=1, description="Updates on one step's rollouts, each on its share of them.")
     num_train_epochs: int = Field(1, ge=1, description="Passes over one step's rollouts.")

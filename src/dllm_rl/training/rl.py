@@ -195,7 +195,7 @@ class RlLoop:
                 sizes = BatchSizes(padded, sum(len(rollout.response_ids) for rollout in own),
                                    config.rollout.decoding.max_gen_length)
                 batches.append(UpdateBatch(self.lm, own, [views[place] for place in share], selection.advantages[share],
-                                           sizes, config.reduction, config.max_tokens_per_micro_batch))
+                                           sizes, config.reduction, config.max_tokens_per_micro_batch, config.kl_reduction))
         return batches
 
     def _update(self, selection: Selection, number: int, phases: Phases, rollout_tokens: int) -> Figures:
@@ -222,7 +222,7 @@ class RlLoop:
 
     def _items(self, batch: TargetBatch) -> Tensor:
         items = self._policy_items(batch)
-        return items + self._config.beta * self._kl(batch) if self._config.beta else items
+        return items + self._config.beta * batch.kl_factor * self._kl(batch) if self._config.beta else items
 
 
 def refuse_replay_classes(groups: Sequence[Sequence[Rollout]], allowed: Sequence[str]) -> None:

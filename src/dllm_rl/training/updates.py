@@ -29,6 +29,7 @@ class TargetColumns:
     old_logps: Tensor | None
     advantages: Tensor
     scale: Tensor
+    kl_factor: Tensor
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def backward(lm: LanguageModel, packs: Sequence[Pack], targets: Targets, columns
         logps = found[:, 0]
         old = logps.detach() if columns.old_logps is None else columns.old_logps[where].to(lm.device)
         rest = [column[where].to(lm.device) for column in
-                (columns.advantages, columns.scale, targets.response, targets.row)]
+                (columns.advantages, columns.scale, targets.response, targets.row, columns.kl_factor)]
         batch = TargetBatch(logps, old, *rest)
         part = (batch.scale * items(batch)).sum()
         part.backward()
