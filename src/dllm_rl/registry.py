@@ -188,6 +188,12 @@ VIEWS = Registry("view", {
     "random": _entry("views.random:random_views", "RandomViewOptions", "random masks over the response"),
     "coupled": _entry("views.random:coupled_views", "RandomViewOptions", "random masks and their complements"),
     "semi_ar": _entry("views.random:semi_ar_views", "SemiArViewOptions", "one random mask in every block, clean history"),
+    "mean_field": _entry("views.mean_field:mean_field_views", "MeanFieldViewOptions",
+                         "the whole response from the prompt, part of which may be masked"),
+    "three_pass": _entry("views.three_pass:three_pass_views", "ThreePassViewOptions",
+                         "full mask, random mask and complement, weighted to one number per token"),
+    "scheduled": _entry("views.scheduled:scheduled_views", "ScheduledViewOptions",
+                        "one random mask, denser from pass to pass over a step's rollouts"),
     "block": _entry("views.block:block_views", "BlockViewOptions", "native SDAR fine-tuning: one ratio per document, 1/p"),
 })
 

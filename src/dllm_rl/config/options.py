@@ -1,6 +1,6 @@
 """Options of registry entries: one pydantic model per entry, in one file that needs no torch."""
 
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, TypeVar
 
 from pydantic import Field, model_validator
 
@@ -26,6 +26,17 @@ class TraceViewOptions(MaskViewOptions):
     shrink: int = Field(1, ge=1, description="Consecutive trace steps merged into one view, within a block.")
 
 
+AnyMaskOptions = TypeVar("AnyMaskOptions", bound=MaskViewOptions)
+"""Options of any views."""
+
+
+def check_band(options: AnyMaskOptions, lower: float, upper: float) -> AnyMaskOptions:
+    """The options, whose band of mask probabilities must be ordered; ``ValueError`` otherwise."""
+    if lower > upper:
+        raise ValueError(f"lower_p {lower} is larger than upper_p {upper}")
+    return options
+
+
 class RandomViewOptions(MaskViewOptions):
     """Options of the ``random`` and ``coupled`` views."""
 
@@ -37,9 +48,7 @@ class RandomViewOptions(MaskViewOptions):
 
     @model_validator(mode="after")
     def _band_is_ordered(self) -> "RandomViewOptions":
-        if self.lower_p > self.upper_p:
-            raise ValueError(f"lower_p {self.lower_p} is larger than upper_p {self.upper_p}")
-        return self
+        return check_band(self, self.lower_p, self.upper_p)
 
 
 class SemiArViewOptions(RandomViewOptions):
@@ -47,6 +56,37 @@ class SemiArViewOptions(RandomViewOptions):
 
     level: Literal["block", "token"] = Field(
         "token", description="What one mask probability is drawn for: a block, or each token (upstream).")
+
+
+class MeanFieldViewOptions(MaskViewOptions):
+    """Options of the ``mean_field`` views (diffu-GRPO)."""
+
+    p_mask_prompt: float = Field(0.0, ge=0, le=1, description="Probability with which a prompt token is masked.")
+
+
+class ThreePassViewOptions(MaskViewOptions):
+    """Options of the ``three_pass`` views (coupled-GRPO)."""
+
+    lower_p: float = Field(0.2, gt=0, lt=1, description="Smallest mask probability, one for the whole batch.")
+    upper_p: float = Field(0.8, gt=0, lt=1, description="Largest mask probability.")
+
+    @model_validator(mode="after")
+    def _band_is_ordered(self) -> "ThreePassViewOptions":
+        return check_band(self, self.lower_p, self.upper_p)
+
+
+class ScheduledViewOptions(MaskViewOptions):
+    """Options of the ``scheduled`` views (UniGRPO)."""
+
+    num_timesteps: int = Field(1000, ge=1, description="Noise levels from none to a full mask.")
+    first_timestep: int | None = Field(
+        None, ge=1, description="Noise level of the first pass; drawn for each response if not given.")
+
+    @model_validator(mode="after")
+    def _start_is_a_level(self) -> "ScheduledViewOptions":
+        if self.first_timestep is not None and self.first_timestep > self.num_timesteps:
+            raise ValueError(f"first_timestep {self.first_timestep} is larger than num_timesteps {self.num_timesteps}")
+        return self
 
 
 class BlockViewOptions(MaskViewOptions):
