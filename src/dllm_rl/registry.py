@@ -179,6 +179,11 @@ PRESETS = Registry("preset", {
     "tracerl": _entry("config.presets:TRACERL", "NoOptions", "TraceRL: the sampler's own contexts"),
     "random_masking": _entry("config.presets:RANDOM_MASKING", "NoOptions", "RL on random masks"),
     "coupled": _entry("config.presets:COUPLED", "NoOptions", "RL on random masks and their complements"),
+    "unigrpo": _entry("config.presets:UNIGRPO", "NoOptions", "UniGRPO: one mask per pass, denser from pass to pass"),
+    "coupled_grpo": _entry("config.presets:COUPLED_GRPO", "NoOptions",
+                           "coupled-GRPO: full mask, mask and complement make one log-probability per token"),
+    "diffu_grpo": _entry("config.presets:DIFFU_GRPO", "NoOptions", "diffu-GRPO: everything masked, part of the prompt too"),
+    "dipo": _entry("config.presets:DIPO", "NoOptions", "DiPO: TraceRL with one update, on policy"),
     "sdar_static": _entry("config.presets:SDAR_STATIC", "NoOptions", "published static decoding of SDAR and TraDo"),
     "sdar_dynamic": _entry("config.presets:SDAR_DYNAMIC", "NoOptions", "published dynamic decoding of SDAR and TraDo"),
 })

@@ -19,6 +19,13 @@ class MaskViewOptions(Options):
     grid: Literal["absolute", "response"] = Field(
         "absolute", description="Where blocks start: at the sequence (as in rollouts) or at the response (upstream).")
 
+    passes_differ: ClassVar[bool] = False
+    """Whether the views mean something only as a series over the passes of a step."""
+
+    def unsuited(self, attention: str) -> str | None:
+        """Why the views make no sense for ``block`` or ``full`` attention, and what would instead; ``None`` if they do."""
+        return None
+
 
 class TraceViewOptions(MaskViewOptions):
     """Options of the ``trace`` views (TraceRL, trace SFT)."""
@@ -57,11 +64,21 @@ class SemiArViewOptions(RandomViewOptions):
     level: Literal["block", "token"] = Field(
         "token", description="What one mask probability is drawn for: a block, or each token (upstream).")
 
+    def unsuited(self, attention: str) -> str | None:
+        """Full attention has no blocks behind clean history."""
+        return None if attention == "block" else "it has no blocks; use random, coupled or trace"
+
 
 class MeanFieldViewOptions(MaskViewOptions):
     """Options of the ``mean_field`` views (diffu-GRPO)."""
 
     p_mask_prompt: float = Field(0.0, ge=0, le=1, description="Probability with which a prompt token is masked.")
+
+    def unsuited(self, attention: str) -> str | None:
+        """Noisy blocks of a block family attend to the clean copy of the prompt."""
+        if attention == "full" or not self.p_mask_prompt:
+            return None
+        return f"the prompt is read from its clean copy, so p_mask_prompt {self.p_mask_prompt:g} has no effect; set it to 0"
 
 
 class ThreePassViewOptions(MaskViewOptions):
@@ -77,6 +94,8 @@ class ThreePassViewOptions(MaskViewOptions):
 
 class ScheduledViewOptions(MaskViewOptions):
     """Options of the ``scheduled`` views (UniGRPO)."""
+
+    passes_differ: ClassVar[bool] = True
 
     num_timesteps: int = Field(1000, ge=1, description="Noise levels from none to a full mask.")
     first_timestep: int | None = Field(

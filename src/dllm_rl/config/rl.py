@@ -19,6 +19,7 @@ from dllm_rl.config.engine import EngineConfig
 from dllm_rl.config.options import (
     AdvantageOptions,
     GroupZOptions,
+    MaskViewOptions,
     MathRewardOptions,
     NoOptions,
     ReductionOptions,
@@ -90,11 +91,21 @@ class RlConfig(RunConfig):
     filter: FilterConfig | None = Field(None, description="Band of pass rates trained on; every group if not given.")
     updates_per_step: int = Field(1, ge=1, description="Updates on one step's rollouts, each on its share of them.")
     num_train_epochs: int = Field(1, ge=1, description="Passes over one step's rollouts.")
+    redraw_views: bool = Field(
+        False, description="Build the views anew for every pass; old log-probabilities are taken on all of them.")
     reward_time_limit: float = Field(
         600.0, gt=0, description="Seconds after which a call of the user's own reward counts as hanging.")
     run_dir: str = Field("runs/rl", description="Folder of the run, relative to the working directory.")
     probe: int | None = Field(
         None, ge=1, description="Only print a step's figures for the start model, on so many tasks; nothing is trained.")
+
+    @model_validator(mode="after")
+    def _passes_are_drawn(self) -> "RlConfig":
+        options = self.views.options
+        if isinstance(options, MaskViewOptions) and options.passes_differ and not self.redraw_views:
+            raise ValueError(f"views {self.views.name!r} differ from pass to pass over a step's rollouts; set "
+                             "redraw_views=true, and num_train_epochs to the number of passes")
+        return self
 
     @model_validator(mode="after")
     def _groups_are_large_enough(self) -> "RlConfig":

@@ -19,6 +19,7 @@ from dllm_rl.families import LanguageModel
 from dllm_rl.records import Task
 from dllm_rl.tasks import load_tasks
 from dllm_rl.training.memory import ModelSizes, decoding_bytes, model_sizes, training_bytes
+from dllm_rl.training.pairs import refuse_rl_pairs, refuse_views
 from dllm_rl.training.samples import load_samples
 from dllm_rl.training.stream import Stream
 from dllm_rl.training.workload import (
@@ -112,6 +113,7 @@ def explain(config: ModelCommandConfig, folder: Path) -> Explanation:
 
 
 def _explain_rl(config: RlConfig, folder: Path, lm: LanguageModel) -> Explanation:
+    refuse_rl_pairs(config, lm.family)
     sizes, rollout, held_out = model_sizes(lm), config.rollout, config.evaluation
     tasks = load_tasks(config.tasks.name, config.tasks.options, folder)
     judged = load_tasks(held_out.tasks.name, held_out.tasks.options, folder)
@@ -143,6 +145,7 @@ def _explain_rl(config: RlConfig, folder: Path, lm: LanguageModel) -> Explanatio
 
 
 def _explain_sft(config: SftConfig, folder: Path, lm: LanguageModel) -> Explanation:
+    refuse_views(config.views, lm.family)
     sizes, samples = model_sizes(lm), load_samples(config, lm, folder)
     lengths = [len(sample.prompt_ids) + len(sample.response_ids) for sample in samples]
     first = Stream(samples, config.seed).take(0, min(MAX_LAID_OUT, config.batch_size))
