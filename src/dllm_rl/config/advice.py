@@ -36,6 +36,13 @@ def updates_of_step(config: RlConfig) -> int:
     return min(config.updates_per_step, num_rollouts) * config.num_train_epochs
 
 
+def old_passes(config: RlConfig) -> int:
+    """Passes over a step's rollouts that take old log-probabilities: one, one per drawing of views, or none needed."""
+    if updates_of_step(config) == 1:
+        return 0
+    return config.num_train_epochs if config.redraw_views else 1
+
+
 def _is_greedy(decoding: DecodingConfig) -> bool:
     return decoding.temperature == 0 or decoding.top_k == 1
 

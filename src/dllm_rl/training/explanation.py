@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dllm_rl.config.advice import advice, num_updates, updates_of_step
+from dllm_rl.config.advice import advice, num_updates, old_passes, updates_of_step
 from dllm_rl.config.command import ModelCommandConfig
 from dllm_rl.config.decoding import DecodingConfig
 from dllm_rl.config.evaluation import EvalConfig
@@ -128,7 +128,10 @@ def _explain_rl(config: RlConfig, folder: Path, lm: LanguageModel) -> Explanatio
     step = [Fact("tasks", rollout.num_task_per_step), Fact("responses", responses),
             Fact("response tokens, at most", responses * rollout.decoding.max_gen_length),
             Fact("updates, at most", updates_of_step(config)),
-            Fact("passes for old log-probabilities", int(updates_of_step(config) > 1))]
+            Fact("passes for old log-probabilities", old_passes(config)),
+            Fact("tokens forwarded by updates", layout.num_tokens * updates_of_step(config)),
+            Fact("tokens forwarded for old log-probabilities",
+                 layout.num_tokens * old_passes(config) * updates_of_step(config) // config.num_train_epochs)]
     update = [*_layout_facts("responses, at most", layout),
               Fact("tokens as one row per view", layout.num_row_tokens)]
     flying = config.engine.max_num_seqs

@@ -14,9 +14,9 @@ from dllm_rl.decoding.request import encode_prompt, position_grain, resolve_bloc
 from dllm_rl.decoding.schedules import num_steps
 from dllm_rl.families import LanguageModel
 from dllm_rl.likelihood import build_packs
-from dllm_rl.records import Rollout, Sample, Task, View
+from dllm_rl.records import Rollout, Sample, Task, View, ViewContext
 from dllm_rl.tasks.prompts import render_prompt
-from dllm_rl.views import build_views
+from dllm_rl.views import views_in
 
 MAX_PROMPTS = 256
 """Prompts that are tokenised to learn how long they are."""
@@ -178,6 +178,7 @@ def rollout_layout(config: RlConfig, folder: Path, lm: LanguageModel, prompts: S
     num_samples = -(-total // min(config.updates_per_step, total))
     rollouts = [longest_rollout(lm, prompts[number // size], config.rollout.decoding, number)
                 for number in range(min(num_samples, MAX_LAID_OUT, len(prompts) * size))]
-    views = build_views(config.views.name, rollouts, seed=config.seed, folder=folder, pad_token_id=lm.pad_token_id,
-                        block_size="full" if lm.block_size is None else None, **config.views.option_values())
+    context = ViewContext("full" if lm.block_size is None else None, config.seed, lm.pad_token_id,
+                          num_passes=config.num_train_epochs)
+    views = views_in(context, config.views, rollouts, folder)
     return lay_out(lm, rollouts, views, config.max_tokens_per_micro_batch, num_samples)
