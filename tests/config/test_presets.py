@@ -61,13 +61,13 @@ def test_methods_lie_on_upstream(method: str, views: dict) -> None:
 
 
 @pytest.mark.parametrize(("method", "expected"), [
-    ("unigrpo", ("scheduled", "group_z", True, 5, "targets")),
-    ("coupled_grpo", ("three_pass", "leave_one_out", True, 2, "answer_tokens")),
-    ("diffu_grpo", ("mean_field", "group_z", True, 12, "tokens")),
-    ("dipo", ("trace", "group_z", False, 1, "tokens"))])
+    ("unigrpo", ("scheduled", "group_z", "sequence", True, 5, "views")),
+    ("coupled_grpo", ("three_pass", "leave_one_out", "token", True, 2, "answer_tokens")),
+    ("diffu_grpo", ("mean_field", "group_z", "target", True, 12, "tokens")),
+    ("dipo", ("trace", "group_z", "target", False, 1, "tokens"))])
 def test_methods_of_the_papers(method: str, expected: tuple) -> None:
     config = parse_config(RlConfig, {**RL, "preset": [method]}, "x")
-    assert (config.views.name, config.advantage.name, config.redraw_views, config.num_train_epochs,
+    assert (config.views.name, config.advantage.name, config.importance_level, config.redraw_views, config.num_train_epochs,
             config.reduction.divisor) == expected
 
 

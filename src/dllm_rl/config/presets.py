@@ -60,12 +60,13 @@ COUPLED: Preset = {RlConfig: {"views": {"name": "coupled"}, **_Z_CLIP, "kl": {"n
 """Random masks and their complements as dLLM-RL has them (SPEC 4.1, 4.2)."""
 
 UNIGRPO: Preset = {RlConfig: {
-    "views": {"name": "scheduled"}, **_Z_CLIP, **_EACH_PASS, "num_train_epochs": 5, "reduction": {"divisor": "targets"}}}
-"""UniGRPO of MMaDA (arXiv 2505.15809; SPEC 4.3): one mask per pass, its ratio rising to 1."""
+    "views": {"name": "scheduled"}, **_Z_CLIP, **_EACH_PASS, "importance_level": "sequence", "num_train_epochs": 5,
+    "reduction": {"divisor": "views"}}}
+"""UniGRPO of MMaDA (arXiv 2505.15809; SPEC 4.3): one mask per pass, its ratio rising to 1; ratios of mean log-probs."""
 
 COUPLED_GRPO: Preset = {RlConfig: {
     "views": {"name": "three_pass"}, "advantage": {"name": "leave_one_out"}, **_EACH_PASS,
-    "policy_loss": {"name": "token_clip", "eps": 0.5}, "beta": 0.01, "num_train_epochs": 2,
+    "policy_loss": {"name": "token_clip", "eps": 0.5}, "importance_level": "token", "beta": 0.01, "num_train_epochs": 2,
     "reduction": {"divisor": "answer_tokens"}}}
 """coupled-GRPO of DiffuCoder (arXiv 2506.20639; SPEC 4.3)."""
 

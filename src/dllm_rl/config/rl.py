@@ -83,6 +83,9 @@ class RlConfig(RunConfig):
     views: ViewChoice = Field(Choice("trace", TraceViewOptions()), description="Which contexts tokens are scored in.")
     advantage: AdvantageChoice = Field(Choice("group_z", GroupZOptions()), description="How rewards become advantages.")
     policy_loss: PolicyLossChoice = Field(Choice("token_clip", TokenClipOptions()), description="The policy loss.")
+    importance_level: Literal["target", "token", "sequence"] = Field(
+        "target", description="What one importance ratio is taken of: a target of a view, a token summed over its views "
+        "by their weights, or the mean of a response's targets.")
     kl: KlChoice = Field(Choice("k3", NoOptions()), description="The KL term, to the weights at the step's start.")
     beta: float = Field(0.01, ge=0, description="Factor of the KL term; 0 leaves it out.")
     reduction: ReductionOptions = Field(ReductionOptions(), description="How target losses become one loss.")

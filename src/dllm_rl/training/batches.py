@@ -39,6 +39,7 @@ class UpdateBatch:
                                                  lm.family.logit_shift)
         scale = target_scale(reduction, self.targets.row, self.targets.weight, sizes)
         factor = kl_factor(reduction, kl_reduction or reduction, self.targets.row, sizes)
+        self._advantages, self._sizes, self._reduction, self._kl_reduction = advantages, sizes, reduction, kl_reduction
         self._columns = TargetColumns(None, advantages[self.targets.response], scale, factor)
         self.num_tokens = sum(len(pack.ids) for pack in self._packs)
         self.samples, self.views = list(samples), list(views)

@@ -26,6 +26,7 @@ from dllm_rl.training.batches import UpdateBatch
 from dllm_rl.training.optimizer import Optimizer
 from dllm_rl.training.pairs import refuse_replay_classes, refuse_rl_pairs
 from dllm_rl.training.phases import Phases
+from dllm_rl.training.pooling import LEVELS
 from dllm_rl.training.rl_figures import over_updates, rollout_figures, start_figures, update_figures
 from dllm_rl.training.run_folder import RunFolder
 from dllm_rl.training.runner import Figures, Report, train
@@ -185,12 +186,12 @@ class RlLoop:
                                   config.num_train_epochs)
             views = views_in(context, config.views, rollouts, self._folder)
             padded = max(len(rollout.response_ids) for rollout in rollouts)
-            batches = []
+            batches, make = [], LEVELS[config.importance_level]
             for share in torch.arange(len(rollouts)).tensor_split(min(config.updates_per_step, len(rollouts))):
                 own = [rollouts[place] for place in share]
                 sizes = BatchSizes(padded, sum(len(rollout.response_ids) for rollout in own),
                                    config.rollout.decoding.max_gen_length)
-                batches.append(UpdateBatch(self.lm, own, [views[place] for place in share], selection.advantages[share],
+                batches.append(make(self.lm, own, [views[place] for place in share], selection.advantages[share],
                                            sizes, config.reduction, config.max_tokens_per_micro_batch, config.kl_reduction))
         return batches
 

@@ -76,3 +76,10 @@ def backward(lm: LanguageModel, packs: Sequence[Pack], targets: Targets, columns
         loss += float(part.detach())
         scores[where.to(lm.device)] = found.detach()
     return Scores(scores[:, 0], scores[:, 1], loss)
+
+
+def backward_linear(lm: LanguageModel, packs: Sequence[Pack], targets: Targets, factor: Tensor) -> None:
+    """Accumulate the gradient of ``sum(factor * log-probability)`` over all targets, ``factor`` (M,) without gradients."""
+    for pack in packs:
+        logps = pack_log_probs(lm, pack, targets.labels[pack.targets])
+        (factor[pack.targets.to(factor.device)] * logps).sum().backward()
