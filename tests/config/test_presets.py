@@ -1,5 +1,7 @@
 """Presets become ordinary options, below what is written."""
 
+from pathlib import Path
+
 import pytest
 
 from dllm_rl.config.evaluation import EvalConfig
@@ -8,6 +10,7 @@ from dllm_rl.config.options import ReductionOptions
 from dllm_rl.config.presets import preset_names, with_presets
 from dllm_rl.config.rl import RlConfig
 from dllm_rl.config.sft import SftConfig
+from dllm_rl.registry import PRESETS
 
 MODEL = {"model": {"path": "x"}, "tasks": "arithmetic"}
 RL = {**MODEL, "evaluation": {"tasks": "arithmetic"}}
@@ -78,6 +81,20 @@ def test_the_order_of_presets_decides_about_values_and_not_about_choices() -> No
     orders = (["upstream", "upstream_full", "coupled"], ["upstream_full", "upstream", "coupled"])
     assert [parse_config(RlConfig, {**RL, "preset": preset}, "x").reduction.divisor for preset in orders] == [
         "targets", "padded_length"]
+
+
+@pytest.mark.parametrize("method", [name for name in PRESETS if "views" in PRESETS.load(name).get(RlConfig, {})])
+def test_every_method_has_its_row_and_its_section(method: str) -> None:
+    page = (Path(__file__).parents[2] / "docs/methods.md").read_text()
+    config = parse_config(RlConfig, {**RL, "preset": [method]}, "x")
+    [row] = [line for line in page.splitlines() if line.startswith(f"| `{method}` |")]
+    *_, level, kl, passes, divisor = (cell.strip() for cell in row.strip("|").split("|"))
+    assert f"\n## {method}\n" in page
+    assert level == {"target": "a target", "token": "a token", "sequence": "the response"}[config.importance_level]
+    assert kl == (f"{config.kl.name}, {config.beta:g}".replace("0.", ".") if config.beta else "none")
+    assert passes == str(config.num_train_epochs)
+    assert divisor == {"padded_length": "padded length", "views": "views", "answer_tokens": "response tokens",
+                       "tokens": "targets"}[config.reduction.divisor]
 
 
 def test_what_is_written_lies_on_a_method() -> None:

@@ -130,8 +130,7 @@ def _explain_rl(config: RlConfig, folder: Path, lm: LanguageModel) -> Explanatio
             Fact("updates, at most", updates_of_step(config)),
             Fact("passes for old log-probabilities", old_passes(config)),
             Fact("tokens forwarded by updates", layout.num_tokens * updates_of_step(config)),
-            Fact("tokens forwarded for old log-probabilities",
-                 layout.num_tokens * old_passes(config) * updates_of_step(config) // config.num_train_epochs)]
+            Fact("tokens forwarded without gradients", layout.num_tokens * _updates_without_gradients(config))]
     update = [*_layout_facts("responses, at most", layout),
               Fact("tokens as one row per view", layout.num_row_tokens)]
     flying = config.engine.max_num_seqs
@@ -145,6 +144,12 @@ def _explain_rl(config: RlConfig, folder: Path, lm: LanguageModel) -> Explanatio
                         "once in a step; lower rollout.num_task_per_step")
     return Explanation([_model(lm, sizes), ("data", data), ("step", step), ("first update", update),
                         *_training(config, sizes, layout, decoding)], advice(config) + warnings)
+
+
+def _updates_without_gradients(config: RlConfig) -> int:
+    """Updates' worth of tokens in passes without gradients: for old log-probabilities, and to pool targets."""
+    of_old = old_passes(config) * updates_of_step(config) // config.num_train_epochs
+    return of_old + updates_of_step(config) * (config.importance_level != "target")
 
 
 def _explain_sft(config: SftConfig, folder: Path, lm: LanguageModel) -> Explanation:
