@@ -1,4 +1,4 @@
-"""Checks of the ``training`` section for block models: rows, log-probabilities, losses, gradients under upstream's rules.
+"""Checks of the ``training`` section under upstream's rules: block models here, full attention in ``canvas_training``.
 
 Our log-probabilities and gradients come from packed shared-clean documents, the stored ones from one row per view.
 """

@@ -18,7 +18,7 @@ def mean_field_views(sample: Sample | Rollout, options: MeanFieldViewOptions, co
 
     The sum of its log-probabilities is that of independent tokens. In a block model each block stands behind its clean
     history, so that only the tokens of one block are independent of each other; its prompt cannot be masked, because
-    the clean copy shows it (``config/pairs.py`` refuses the pair).
+    the clean copy shows it (``training/pairs.py`` refuses the pair).
 
     Args:
         sample: a rollout or sample.
