@@ -39,13 +39,12 @@ class Recipe(NamedTuple):
 
 
 def _rl(path: str, data: str, test: str, tasks: int, responses: int, block: int | None) -> dict[str, Any]:
-    return {"model": {"path": path, "device": "cuda", "dtype": "float32", "block_size": block},
+    return {"preset": ["tracerl"], "model": {"path": path, "device": "cuda", "dtype": "float32", "block_size": block},
             "tasks": {"name": data, "path": f"../data/{data}_train.jsonl"},
             "evaluation": {"tasks": {"name": data, "path": f"../data/{test}.jsonl"}, "decoding": DYNAMIC,
                            "num_samples": 3, "every": 10},
             "rollout": {"num_task_per_step": tasks, "num_response_per_task": responses, "decoding": DYNAMIC},
-            "reward": "math", "views": {"name": "trace", "shrink": 1, "post_num": 1},
-            "policy_loss": {"name": "token_clip", "eps": 0.2}, "kl": "k3", "beta": 0.01,
+            "reward": "math", "views": {"post_num": 1},
             "filter": {"min_pass_rate": 0.2, "max_pass_rate": 0.8},
             "optimizer": {"learning_rate": 1e-6}, "max_tokens_per_micro_batch": 16384, "updates_per_step": 4,
             "max_steps": 80, "run_dir": f"runs/{Path(path).name}-{data}"}
@@ -74,10 +73,11 @@ RECIPES = {
         "batch_size": 64, "max_steps": 450, "optimizer": {"learning_rate": 2e-3, "warmup_steps": 50},
         "run_dir": "runs/sft_arithmetic"}),
     "rl_arithmetic": Recipe(RlConfig, "rl", "TraceRL of a tiny model on built-in sums, after `make demo`.", {
+        "preset": ["tracerl"],
         "model": {"path": "runs/demo/sft/checkpoint"}, "tasks": SUMS, "prompt": {"template": TEMPLATE},
         "evaluation": {"tasks": HELD_OUT_SUMS, "decoding": SHORT, "every": 40},
         "rollout": {"num_task_per_step": 16, "num_response_per_task": 8, "decoding": SHORT},
-        "engine": ENGINE, "reward": {"name": "math", "answer": "text"}, "views": "trace", "max_steps": 400,
+        "engine": ENGINE, "reward": {"name": "math", "answer": "text"}, "max_steps": 400,
         "optimizer": {"learning_rate": 2e-4}, "run_dir": "runs/rl_arithmetic"}),
     "eval_arithmetic": Recipe(EvalConfig, "eval", "Accuracy of a tiny model on held-out sums, after `make demo`.", {
         "model": {"path": "runs/demo/rl/checkpoint"}, "tasks": HELD_OUT_SUMS, "prompt": {"template": TEMPLATE},
@@ -98,7 +98,7 @@ RECIPES = {
         RlConfig, "rl", f"TraceRL of LLaDA-8B on GSM8K, full attention: eight steps of a trace to a view and rollouts at "
         f"temperature 0.8, as upstream. {NOT_RUN} {LARGE}",
         _full("GSAI-ML/LLaDA-8B-Instruct", "tracerl", 16, {"temperature": 0.8}, {
-            "views": {"name": "trace", "shrink": 8, "post_num": 1}, "updates_per_step": 4})),
+            "views": {"shrink": 8, "post_num": 1}, "updates_per_step": 4})),
     "rl_llada_8b_gsm8k_diffu_grpo": Recipe(
         RlConfig, "rl", f"diffu-GRPO (d1) of LLaDA-8B on GSM8K. {NOT_RUN} Passes, clipping and KL are the paper's; it "
         f"trains LoRA weights, which this version does not have. {LARGE}",
