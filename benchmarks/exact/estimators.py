@@ -76,7 +76,8 @@ def rollout_gradients(lm: LanguageModel, laid: Laid, advantages: Tensor, items: 
         assert logits.grad is not None
         rows, response = pack.rows.unique(), torch.empty(len(pack.ids), dtype=torch.long)
         response[pack.rows] = targets.response[own]
-        found.index_add_(0, response[rows], -network.row_gradients(features[rows], place[rows], logits.grad[0, rows]))
+        upstream = logits.grad.flatten(0, 1)[rows]
+        found.index_add_(0, response[rows], -network.row_gradients(features[rows], place[rows], upstream))
         network.zero_grad()
     return found
 

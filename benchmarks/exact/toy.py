@@ -79,7 +79,7 @@ class ToyNetwork(nn.Module):
         self.config = SimpleNamespace(vocab_size=self._num_ids, num_hidden_layers=1, max_position_embeddings=1024)
         self.device, self.dtype = torch.device("cpu"), torch.float64
         self.tape: list[tuple[Tensor, Tensor, Tensor]] = []
-        """Per forward with gradients: (N, F) features, (N,) response positions and (1, N, V) logits."""
+        """Per forward with gradients of B rows: (B * N, F) features, (B * N,) response positions and (B, N, V) logits."""
 
     def get_decoder(self) -> "ToyNetwork":
         """The layers: all of it."""
@@ -103,7 +103,7 @@ class ToyNetwork(nn.Module):
         logits = self.logits(features, place)
         if logits.requires_grad:
             logits.retain_grad()
-            self.tape.append((features[0], place[0], logits))
+            self.tape.append((features.flatten(0, 1), place.flatten(), logits))
         return SimpleNamespace(last_hidden_state=logits)
 
     def logits(self, features: Tensor, place: Tensor) -> Tensor:

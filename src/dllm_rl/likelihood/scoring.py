@@ -23,9 +23,10 @@ Distribution = Literal["raw", "decoding"]
 
 def pack_states(lm: LanguageModel, pack: Pack) -> Tensor:
     """(M, H) final states at the rows that predict a pack's targets."""
-    layout = pack.layout.to(lm.device).reshape(1, -1)
-    hidden = lm.hidden(pack.ids.to(lm.device)[None], layout.position, attention_for(layout))
-    return hidden[0, pack.rows.to(lm.device)]
+    length = pack.view_length or len(pack.ids)
+    layout = pack.layout.to(lm.device).reshape(-1, length)
+    hidden = lm.hidden(pack.ids.to(lm.device).reshape(-1, length), layout.position, attention_for(layout))
+    return hidden.flatten(0, 1)[pack.rows.to(lm.device)]
 
 
 def pack_log_probs(lm: LanguageModel, pack: Pack, targets: Targets, log_probs: LogProbs = raw_log_probs) -> Tensor:

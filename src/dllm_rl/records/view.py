@@ -67,6 +67,8 @@ class ViewContext:
             models in which every token sees every other.
         seed: of all draws; other epochs or steps take other seeds.
         pad_token_id: what counts as a pad for ``post_num``; ``None`` where there is none.
+        pass_number: which pass over a step's rollouts, from 0; another pass draws anew.
+        num_passes: how many there are.
 
     Example:
         >>> ViewContext(block_size=4, seed=7).pad_token_id is None
@@ -76,9 +78,14 @@ class ViewContext:
     block_size: int | Literal["full"] | None = None
     seed: int = 0
     pad_token_id: int | None = None
+    pass_number: int = 0
+    num_passes: int = 1
 
     def __post_init__(self) -> None:
         if isinstance(self.block_size, str) and self.block_size != "full":
             raise ValueError(f"block_size is {self.block_size!r}; it must be a number or \"full\"")
         if isinstance(self.block_size, int) and self.block_size < 1:
             raise ValueError(f"block_size is {self.block_size}; it must be 1 or larger")
+        if not 0 <= self.pass_number < self.num_passes:
+            raise ValueError(f"pass_number is {self.pass_number}; it counts from 0 and must be below num_passes "
+                             f"{self.num_passes}")

@@ -29,6 +29,7 @@ class TargetColumns:
     old_logps: Tensor | None
     advantages: Tensor
     scale: Tensor
+    kl_factor: Tensor
 
 
 @dataclass(frozen=True)
@@ -67,10 +68,17 @@ def backward(lm: LanguageModel, packs: Sequence[Pack], targets: Targets, columns
         logps = found[:, 0]
         old = logps.detach() if columns.old_logps is None else columns.old_logps[where].to(lm.device)
         rest = [column[where].to(lm.device) for column in
-                (columns.advantages, columns.scale, targets.response, targets.row)]
+                (columns.advantages, columns.scale, targets.response, targets.row, columns.kl_factor)]
         batch = TargetBatch(logps, old, *rest)
         part = (batch.scale * items(batch)).sum()
         part.backward()
         loss += float(part.detach())
         scores[where.to(lm.device)] = found.detach()
     return Scores(scores[:, 0], scores[:, 1], loss)
+
+
+def backward_linear(lm: LanguageModel, packs: Sequence[Pack], targets: Targets, factor: Tensor) -> None:
+    """Accumulate the gradient of ``sum(factor * log-probability)`` over all targets, ``factor`` (M,) without gradients."""
+    for pack in packs:
+        logps = pack_log_probs(lm, pack, targets)
+        (factor[pack.targets.to(factor.device)] * logps).sum().backward()

@@ -14,10 +14,9 @@ from dllm_rl.decoding.request import encode_prompt, position_grain, resolve_bloc
 from dllm_rl.decoding.schedules import num_steps
 from dllm_rl.families import LanguageModel
 from dllm_rl.likelihood import build_packs
-from dllm_rl.records import Discards, Rollout, Sample, Task, View
+from dllm_rl.records import Discards, Rollout, Sample, Task, View, ViewContext
 from dllm_rl.tasks.prompts import render_prompt
-from dllm_rl.training.action_views import refuse_action_views
-from dllm_rl.views import build_views
+from dllm_rl.views import views_in
 
 MAX_PROMPTS = 256
 """Prompts that are tokenised to learn how long they are."""
@@ -187,12 +186,12 @@ def rollout_layout(config: RlConfig, folder: Path, lm: LanguageModel, prompts: S
         lm: the model; its weights are not needed.
         prompts: of the first step's tasks, in order, or of the first of them.
     """
-    refuse_action_views(config)
     size = config.rollout.num_response_per_task
     total = config.rollout.num_task_per_step * size
     num_samples = -(-total // min(config.updates_per_step, total))
     rollouts = [longest_rollout(lm, prompts[number // size], config.rollout.decoding, number)
                 for number in range(min(num_samples, MAX_LAID_OUT, len(prompts) * size))]
-    views = build_views(config.views.name, rollouts, seed=config.seed, folder=folder, pad_token_id=lm.pad_token_id,
-                        block_size="full" if lm.block_size is None else None, **config.views.option_values())
+    context = ViewContext("full" if lm.block_size is None else None, config.seed, lm.pad_token_id,
+                          num_passes=config.num_train_epochs)
+    views = views_in(context, config.views, rollouts, folder)
     return lay_out(lm, rollouts, views, config.max_tokens_per_micro_batch, num_samples)

@@ -1,10 +1,10 @@
-"""Action views are refused where a sampler's losing candidates have no likelihood."""
+"""Pairs of choices: action views are refused where a sampler's losing candidates have no likelihood."""
 
 import pytest
 
 from dllm_rl.config.rl import RlConfig
 from dllm_rl.registry import STRATEGIES
-from dllm_rl.training.action_views import refuse_action_views
+from dllm_rl.training.pairs import refuse_action_views
 
 
 def config(views: str, strategy: str) -> RlConfig:
