@@ -96,7 +96,7 @@ class ToyNetwork(nn.Module):
         seen = torch.nn.functional.one_hot(position_ids * self._num_ids + input_ids, length * self._num_ids)
         values = seen.to(torch.float64)[:, None]
         mean = attention_context.attend(0, torch.zeros_like(values), torch.zeros_like(values), values, 1.0)[:, 0]
-        total = mean / mean[..., :1].clamp(min=1e-9)      # the first prompt token, which everybody sees once
+        total = mean / mean[..., :self._num_ids].sum(-1, keepdim=True)      # the first token, which everybody sees once
         begin = NUM_PROMPT * self._num_ids
         features = total[..., begin:begin + self.inner.shape[0]].detach()
         place = (position_ids - NUM_PROMPT).clamp(0, self._shape.num_positions - 1)

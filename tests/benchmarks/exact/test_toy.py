@@ -29,6 +29,12 @@ def test_logits_are_those_of_the_visible_tokens() -> None:
     assert lm.logits(torch.tensor([[0, 0, 2, 3]]))[0, 3].tolist() == pytest.approx(expected.tolist(), abs=1e-6)
 
 
+def test_a_masked_prompt_changes_nothing() -> None:
+    lm = toy_model(ToyShape(2, 3), seed=1)
+    clean, masked = (lm.logits(torch.tensor([[token, 0, 2, 3]]))[0, 2:] for token in (0, 3))
+    torch.testing.assert_close(clean, masked)
+
+
 def test_row_gradients_are_those_of_autograd() -> None:
     network = ToyNetwork(ToyShape(3, 2), seed=2)
     generator = torch.Generator().manual_seed(0)
