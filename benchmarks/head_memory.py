@@ -41,7 +41,7 @@ def main() -> None:
     views = build_views("trace", rollouts)
     [pack], targets = build_packs(rollouts, views, lm.mask_token_id, lm.block_size)
     before = peak_bytes()
-    pack_log_probs(lm, pack, targets.labels[pack.targets]).mean().backward()
+    pack_log_probs(lm, pack, targets).mean().backward()
     full = len(pack.ids) * VOCABULARY * 4
     above = peak_bytes() - before
     result = {"packed_length": len(pack.ids), "targets": len(targets.labels), "peak_above_bytes": above,

@@ -63,7 +63,7 @@ def train_packed(lm: LanguageModel, rollouts: list[Rollout], max_tokens: int) ->
     views = build_views("trace", rollouts)
     packs, targets = build_packs(rollouts, views, lm.mask_token_id, lm.block_size, max_tokens)
     for pack in packs:
-        (-pack_log_probs(lm, pack, targets.labels[pack.targets]).sum() / len(targets.labels)).backward()
+        (-pack_log_probs(lm, pack, targets).sum() / len(targets.labels)).backward()
     return sum(len(pack.ids) for pack in packs)
 
 

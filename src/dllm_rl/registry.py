@@ -174,6 +174,16 @@ DECODERS = Registry("decoder", {
 
 PRESETS = Registry("preset", {
     "upstream": _entry("config.presets:UPSTREAM", "NoOptions", "computations of the original (dLLM-RL)"),
+    "upstream_full": _entry("config.presets:UPSTREAM_FULL", "NoOptions",
+                            "on top of upstream: what the original does otherwise for full attention"),
+    "tracerl": _entry("config.presets:TRACERL", "NoOptions", "TraceRL: the sampler's own contexts"),
+    "random_masking": _entry("config.presets:RANDOM_MASKING", "NoOptions", "RL on random masks"),
+    "coupled": _entry("config.presets:COUPLED", "NoOptions", "RL on random masks and their complements"),
+    "unigrpo": _entry("config.presets:UNIGRPO", "NoOptions", "UniGRPO: one mask per pass, denser from pass to pass"),
+    "coupled_grpo": _entry("config.presets:COUPLED_GRPO", "NoOptions",
+                           "coupled-GRPO: full mask, mask and complement make one log-probability per token"),
+    "diffu_grpo": _entry("config.presets:DIFFU_GRPO", "NoOptions", "diffu-GRPO: everything masked, part of the prompt too"),
+    "dipo": _entry("config.presets:DIPO", "NoOptions", "DiPO: TraceRL with one update, on policy"),
     "sdar_static": _entry("config.presets:SDAR_STATIC", "NoOptions", "published static decoding of SDAR and TraDo"),
     "sdar_dynamic": _entry("config.presets:SDAR_DYNAMIC", "NoOptions", "published dynamic decoding of SDAR and TraDo"),
 })
@@ -183,11 +193,23 @@ VIEWS = Registry("view", {
     "random": _entry("views.random:random_views", "RandomViewOptions", "random masks over the response"),
     "coupled": _entry("views.random:coupled_views", "RandomViewOptions", "random masks and their complements"),
     "semi_ar": _entry("views.random:semi_ar_views", "SemiArViewOptions", "one random mask in every block, clean history"),
+    "mean_field": _entry("views.mean_field:mean_field_views", "MeanFieldViewOptions",
+                         "the whole response from the prompt, part of which may be masked"),
+    "three_pass": _entry("views.three_pass:three_pass_views", "ThreePassViewOptions",
+                         "full mask, random mask and complement, weighted to one number per token"),
+    "scheduled": _entry("views.scheduled:scheduled_views", "ScheduledViewOptions",
+                        "one random mask, denser from pass to pass over a step's rollouts"),
     "block": _entry("views.block:block_views", "BlockViewOptions", "native SDAR fine-tuning: one ratio per document, 1/p"),
+    "trace_action": _entry("views.action:trace_action_views", "TraceActionViewOptions",
+                           "as trace, and that the candidates left behind lost"),
+    "trace_all": _entry("views.action:trace_all_views", "TraceAllViewOptions",
+                        "as trace, and the candidates that were drawn and left behind"),
 })
 
 ADVANTAGES = Registry("advantage", {
     "group_z": _entry("objectives.advantages:group_z", "GroupZOptions", "z-score within the responses of one task"),
+    "leave_one_out": _entry("objectives.advantages:leave_one_out", "LeaveOneOutOptions",
+                            "reward minus the mean of the task's other responses"),
 })
 
 POLICY_LOSSES = Registry("policy loss", {

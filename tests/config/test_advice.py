@@ -36,6 +36,10 @@ def advise(command: str, values: dict[str, Any]) -> list[str]:
 FIRES: list[tuple[str, str, dict[str, Any], str]] = [
     ("greedy_rollouts", "rl", rollout(**GREEDY), "all responses to a task are equal"),
     ("greedy_rollouts", "rl", rollout(**FIRST_ONLY), "set temperature=1 and top_k=0"),
+    ("replaced_part", "rl", {"preset": ["tracerl", "coupled"], "views": "trace"},
+     "preset 'coupled' has views 'coupled', but views 'trace' is written, which wins"),
+    ("replaced_part", "rl", {"preset": "coupled_grpo", "advantage": {"name": "group_z"}},
+     "leave advantage out to have it as the preset has it"),
     ("rollout_temperature", "rl", rollout(temperature=0.8), "rollout.decoding.temperature is 0.8"),
     ("rollout_filters", "rl", rollout(top_k=50), "filters with top_k 50, but"),
     ("rollout_filters", "rl", rollout(top_k=50, top_p=0.9), "filters with top_k 50 and top_p 0.9, but"),
@@ -61,6 +65,8 @@ FIRES: list[tuple[str, str, dict[str, Any], str]] = [
 ]
 
 SILENT: list[tuple[str, str, dict[str, Any]]] = [
+    ("replaced_part", "rl", {"preset": ["upstream", "tracerl", "coupled"], "views": {"upper_p": 0.5}}),
+    ("replaced_part", "rl", {"views": "random"}),
     ("greedy_rollouts", "rl", rollout(top_k=2)),
     ("rollout_temperature", "rl", rollout(temperature=1.0)),
     ("rollout_filters", "rl", rollout(top_k=0, top_p=1.0)),

@@ -11,9 +11,11 @@ from dllm_rl.config.describe import Row, commented_yaml, describe
 from dllm_rl.config.evaluation import EvalConfig
 from dllm_rl.config.generation import GenerateConfig
 from dllm_rl.config.loading import load_config
+from dllm_rl.config.options import MaskViewOptions
 from dllm_rl.config.rl import RlConfig
 from dllm_rl.config.sft import SftConfig
 from dllm_rl.config.verification import VerifyConfig
+from dllm_rl.registry import VIEWS
 
 ROOT = Path(__file__).parent.parent.parent
 RECIPES = sorted((ROOT / "recipes").glob("*.yaml"))
@@ -41,7 +43,8 @@ def test_rows_open_sections_and_choices() -> None:
     assert rows["optimizer.learning_rate", ""] == Row("optimizer.learning_rate", "number > 0", "1e-05",
                                                       "Peak learning rate.")     # the section's own default
     assert rows["views", ""].default == "block"
-    assert rows["views.post_num", ""].type == "whole number >= 0, or null"      # every view has it
+    masking = ", ".join(name for name in VIEWS if issubclass(VIEWS.options(name), MaskViewOptions))
+    assert rows["views.post_num", f"For {masking}"].type == "whole number >= 0, or null"
     assert rows["views.shrink", "For trace"].default == "1"
     assert rows["views.level", "For random, coupled"].default == "block"
     assert rows["views.level", "For semi_ar"].default == "token"

@@ -11,7 +11,7 @@ from dllm_rl.config.rl import RlConfig
 from dllm_rl.config.sft import SftConfig
 from dllm_rl.registry import STRATEGIES, TASKS, VIEWS
 
-VIEW_WORDS = "trace | random | coupled | semi_ar | block, or your own module:object"
+VIEW_WORDS = f"{' | '.join(VIEWS)}, or your own module:object"
 
 
 @pytest.mark.parametrize(("annotation", "bounds", "words"), [

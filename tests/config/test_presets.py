@@ -1,12 +1,16 @@
 """Presets become ordinary options, below what is written."""
 
+from pathlib import Path
+
 import pytest
 
 from dllm_rl.config.evaluation import EvalConfig
 from dllm_rl.config.loading import parse_config
+from dllm_rl.config.options import ReductionOptions
 from dllm_rl.config.presets import preset_names, with_presets
 from dllm_rl.config.rl import RlConfig
 from dllm_rl.config.sft import SftConfig
+from dllm_rl.registry import PRESETS
 
 MODEL = {"model": {"path": "x"}, "tasks": "arithmetic"}
 RL = {**MODEL, "evaluation": {"tasks": "arithmetic"}}
@@ -42,6 +46,62 @@ def test_upstream_fine_tunes_with_semi_ar_unless_told_otherwise() -> None:
     config = parse_config(SftConfig, {**MODEL, "compat": "upstream", "views": {"name": "trace"},
                                       "reduction": {"divisor": "targets"}}, "x")
     assert (config.views.name, config.views.options.grid, config.reduction.divisor) == ("trace", "response", "targets")
+
+
+@pytest.mark.parametrize(("method", "views"), [
+    ("tracerl", {"name": "trace", "shrink": 1, "grid": "response", "post_num": 0}),
+    ("random_masking", {"name": "random", "level": "token", "mask_times_per_sample": 1}),
+    ("coupled", {"name": "coupled", "level": "token", "mask_times_per_sample": 1})])
+def test_methods_lie_on_upstream(method: str, views: dict) -> None:
+    config = parse_config(RlConfig, {**RL, "compat": "upstream", "preset": [method]}, "x")
+    assert {"name": config.views.name, **config.views.option_values()}.items() >= views.items()
+    assert (config.advantage.name, config.policy_loss.name, config.kl.name, config.beta) == (
+        "group_z", "token_clip", "k3", 0.01)
+    assert (config.reduction.divisor, config.kl_reduction) == ("padded_length", None)
+    full = parse_config(RlConfig, {**RL, "compat": "upstream", "preset": [method, "upstream_full"]}, "x")
+    assert full.reduction.divisor == "targets" and full.kl_reduction == ReductionOptions(divisor="views")
+    assert full.views.option_values().get("level") in (None, "block")      # one ratio per draw: the sequence is one block
+
+
+@pytest.mark.parametrize(("method", "expected"), [
+    ("unigrpo", ("scheduled", "group_z", "sequence", True, 5, "views")),
+    ("coupled_grpo", ("three_pass", "leave_one_out", "token", True, 2, "answer_tokens")),
+    ("diffu_grpo", ("mean_field", "group_z", "target", True, 12, "tokens")),
+    ("dipo", ("trace", "group_z", "target", False, 1, "tokens"))])
+def test_methods_of_the_papers(method: str, expected: tuple) -> None:
+    config = parse_config(RlConfig, {**RL, "preset": [method]}, "x")
+    assert (config.views.name, config.advantage.name, config.importance_level, config.redraw_views, config.num_train_epochs,
+            config.reduction.divisor) == expected
+
+
+def test_the_order_of_presets_decides_about_values_and_not_about_choices() -> None:
+    for preset in (["upstream", "random_masking"], ["random_masking", "upstream"]):
+        options = parse_config(RlConfig, {**RL, "preset": preset}, "x").views.options
+        assert (options.level, options.grid) == ("token", "response")
+    orders = (["upstream", "upstream_full", "coupled"], ["upstream_full", "upstream", "coupled"])
+    assert [parse_config(RlConfig, {**RL, "preset": preset}, "x").reduction.divisor for preset in orders] == [
+        "targets", "padded_length"]
+
+
+@pytest.mark.parametrize("method", [name for name in PRESETS if "views" in PRESETS.load(name).get(RlConfig, {})])
+def test_every_method_has_its_row_and_its_section(method: str) -> None:
+    page = (Path(__file__).parents[2] / "docs/methods.md").read_text()
+    config = parse_config(RlConfig, {**RL, "preset": [method]}, "x")
+    [row] = [line for line in page.splitlines() if line.startswith(f"| `{method}` |")]
+    *_, level, kl, passes, divisor = (cell.strip() for cell in row.strip("|").split("|"))
+    assert f"\n## {method}\n" in page
+    assert level == {"target": "a target", "token": "a token", "sequence": "the response"}[config.importance_level]
+    assert kl == (f"{config.kl.name}, {config.beta:g}".replace("0.", ".") if config.beta else "none")
+    assert passes == str(config.num_train_epochs)
+    assert divisor == {"padded_length": "padded length", "views": "views", "answer_tokens": "response tokens",
+                       "tokens": "targets"}[config.reduction.divisor]
+
+
+def test_what_is_written_lies_on_a_method() -> None:
+    config = parse_config(RlConfig, {**RL, "preset": ["tracerl"], "views": {"shrink": 4}, "beta": 0.5}, "x")
+    assert (config.views.name, config.views.options.shrink, config.beta) == ("trace", 4, 0.5)
+    config = parse_config(RlConfig, {**RL, "preset": ["diffu_grpo"], "views": "random"}, "x")
+    assert (config.views.name, config.views.option_values()["lower_p"], config.beta) == ("random", 0.1, 0.04)
 
 
 def test_decoding_presets_reach_every_decoding_section_and_the_last_wins() -> None:

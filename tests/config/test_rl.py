@@ -24,3 +24,24 @@ def test_the_band_is_ordered() -> None:
     assert FilterConfig(min_pass_rate=0.2, max_pass_rate=0.2).min_pass_rate == 0.2
     with pytest.raises(ValidationError, match="min_pass_rate 0.8 is larger than max_pass_rate 0.2"):
         FilterConfig(min_pass_rate=0.8, max_pass_rate=0.2)
+
+
+def with_views(views: str, **decoding: object) -> RlConfig:
+    return RlConfig(model={"path": "x"}, tasks="arithmetic", evaluation={"tasks": "arithmetic"}, views=views,
+                    rollout={"decoding": decoding})
+
+
+@pytest.mark.parametrize(("views", "decoding", "sentence"), [
+    ("trace_action", {"temperature": 0}, "views 'trace_action' score what was drawn, and with .*temperature=0 nothing is"),
+    ("trace_action", {"alg_temp": 0.5}, "alg_temp is 0.5, which draws the order itself, .* set alg_temp=0"),
+    ("trace_all", {"alg_temp": 0.5, "record_discards": True}, "views 'trace_all' have no likelihood of that"),
+    ("trace_all", {}, "set rollout.decoding.record_discards=true to keep them, or views=trace_action"),
+])
+def test_actions_without_a_likelihood_are_refused(views: str, decoding: dict, sentence: str) -> None:
+    with pytest.raises(ValidationError, match=sentence):
+        with_views(views, **decoding)
+
+
+def test_actions_with_a_likelihood_are_taken() -> None:
+    assert with_views("trace_action").views.name == "trace_action"
+    assert with_views("trace_all", record_discards=True).rollout.decoding.record_discards

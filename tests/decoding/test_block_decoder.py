@@ -264,7 +264,8 @@ def test_no_strategy_can_overwrite_the_prompt_or_commit_a_mask(lm: LanguageModel
 def test_the_record_says_how_it_was_decoded(lm: LanguageModel, strategy: str) -> None:
     config = DecodingConfig(remasking_strategy=strategy, top_p=0.9)
     [rollout] = BlockDecoder(lm, config, version=3).decode([Request([1, 2], 7)])
-    assert rollout.decoding.model_dump(exclude={"sampler_class", "replay_class", "top_p_first"}) == config.model_dump()
+    added = {"sampler_class", "replay_class", "top_p_first", "opens_alone"}
+    assert rollout.decoding.model_dump(exclude=added) == config.model_dump()
     assert rollout.decoding.sampler_class == STRATEGIES.load(strategy).sampler_class
     assert rollout.decoding.replay_class == "selection"
     assert rollout.weight_versions == [3] * len(rollout.block_ends)

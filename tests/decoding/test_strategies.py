@@ -1,6 +1,8 @@
 """Every registered unmasking strategy: its promises, and equality with a plain oracle."""
 
+import itertools
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +18,7 @@ from dllm_rl.decoding.klass import kl_divergence
 from dllm_rl.decoding.schedules import even_split
 from dllm_rl.decoding.scores import SCORES
 from dllm_rl.decoding.step import Step
-from dllm_rl.decoding.strategies import Strategy, sampler_class_of
+from dllm_rl.decoding.strategies import Strategy, below_worst, losing_problem, sampler_class_of
 from dllm_rl.registry import STRATEGIES
 
 VOCABULARY = 3
@@ -412,3 +414,61 @@ def test_the_recorded_class_follows_from_the_settings(name: str) -> None:
     assert sampler_class_of(own, DecodingConfig(), greedy=True) == "greedy"
     for given_ in ({"alg_temp": 0.1}, {"pad_target_penalty": 2.0}):
         assert sampler_class_of(own, DecodingConfig(**given_), greedy=False) == "drawn"
+
+
+@pytest.mark.parametrize(("option", "expected"), [
+    ("neg_entropy", "distribution"), ("margin_confidence", "distribution"), ("random", "random"), ("confidence", "drawn")])
+def test_the_option_score_decides_the_class_where_a_strategy_follows_it(option: str, expected: str) -> None:
+    config = DecodingConfig(score=option)
+    assert sampler_class_of(strategy("low_confidence_dynamic"), config, greedy=False) == expected
+    assert sampler_class_of(strategy("sequential"), config, greedy=False) == "sequential"
+    assert sampler_class_of(strategy("adablock"), config, greedy=False) == "drawn"      # its delimiters are candidates
+
+
+WITH_CUTOFFS = [name for name in NAMES if losing_problem(name, strategy(name), DecodingConfig()) is None
+                and strategy(name).sampler_class == "drawn"]
+
+
+@pytest.mark.parametrize("inclusive", [False, True])
+@pytest.mark.parametrize("quota", [1, 2])
+@pytest.mark.parametrize("name", WITH_CUTOFFS)
+def test_a_step_is_what_was_revealed_and_that_every_other_scored_below_its_cutoff(name: str, quota: int,
+                                                                                 inclusive: bool) -> None:
+    """All scores of four positions, ties with each other and the threshold among them, against all their alternatives."""
+    own, config = strategy(name), DecodingConfig(dynamic_threshold=0.5, threshold_factor=1.25)
+    every = torch.tensor(list(itertools.product([0.25, 0.5, 0.625, 0.75], repeat=4)))
+    masked, quotas = torch.ones_like(every, dtype=torch.bool), torch.full((len(every),), quota)
+    chosen = own.reveal(every, masked, Step(quotas, quotas == 0, inclusive), config)
+    for scores, taken in zip(every, chosen, strict=True):
+        cutoffs = own.cutoffs(torch.where(taken, scores, 0.0)[None], taken[None], inclusive, config)[0]
+        equal_where_taken = ((every == scores) | ~taken).all(-1)
+        same_action = (chosen == taken).all(-1) & equal_where_taken
+        loses = ((every < cutoffs) | taken).all(-1) & equal_where_taken
+        assert torch.equal(same_action, loses), (scores, taken, cutoffs)
+
+
+def test_a_step_that_reveals_nothing_has_infinite_cutoffs() -> None:
+    assert below_worst(torch.zeros(1, 3), torch.zeros(1, 3, dtype=torch.bool)).tolist() == [[math.inf] * 3]
+
+
+@pytest.mark.parametrize(("options", "sentence"), [
+    ({"temperature": 0}, "temperature is 0: nothing is drawn"),
+    ({"alg_temp": 0.5}, "alg_temp is 0.5, which draws the order itself"),
+    ({"remasking_strategy": "random_order", "pad_target_penalty": 2}, r"no other part in \(random\); set pad_target"),
+    ({"remasking_strategy": "adablock"}, "'adablock' has no losing event of a single candidate; use low_confidence_static"),
+])
+def test_what_has_no_losing_event_says_what_has(options: dict, sentence: str) -> None:
+    config = DecodingConfig(**options)
+    problem = losing_problem(config.remasking_strategy, strategy(config.remasking_strategy), config)
+    assert problem is not None and re.search(sentence, problem)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_orders_that_look_at_no_candidate_have_no_problem(name: str) -> None:
+    own = strategy(name)
+    if own.sampler_class != "drawn":
+        assert losing_problem(name, own, DecodingConfig()) is None
+
+
+def test_which_strategies_have_cutoffs() -> None:
+    assert WITH_CUTOFFS == ["low_confidence_static", "low_confidence_dynamic", "threshold_factor"]

@@ -33,7 +33,7 @@ def test_sft_lowers_the_loss(views: str, start: Path, tmp_path: Path, capsys: py
     assert sum(line["loss"] for line in lines[-5:]) < 0.9 * sum(line["loss"] for line in lines[1:6])
 
 
-@pytest.mark.parametrize("views", ["trace", "random", "coupled"])
+@pytest.mark.parametrize("views", ["trace", "trace_action", "random", "coupled"])
 def test_rl_takes_updates_with_the_users_own_reward(views: str, start: Path, tmp_path: Path,
                                                     capsys: pytest.CaptureFixture) -> None:
     (tmp_path / "reward.py").write_text(LENGTH_REWARD)

@@ -2,7 +2,7 @@
 
 from hypothesis import strategies as st
 
-from dllm_rl.records import Rollout, Sample, View
+from dllm_rl.records import Discards, Rollout, Sample, View
 
 
 @st.composite
@@ -14,7 +14,8 @@ def rollouts(draw: st.DrawFn, min_response: int = 1) -> Rollout:
     tail = draw(st.integers(0, 1)) * (-(len(prompt) + len(response)) % size)
     steps = st.integers(1, 5)
     return Rollout(prompt, response, [draw(steps) for _ in response], tail_ids=[8] * tail,
-                   tail_steps=[draw(steps) for _ in range(tail)], block_size=size, seed=draw(st.integers(0, 2**63 - 1)))
+                   tail_steps=[draw(steps) for _ in range(tail)], block_size=size, seed=draw(st.integers(0, 2**63 - 1)),
+                   discards=Discards())
 
 
 def letters(view: View, sample: Sample | Rollout) -> tuple[str, str]:

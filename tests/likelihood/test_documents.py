@@ -47,7 +47,8 @@ def test_trace_views_replay_what_the_canvas_decoder_recorded(
         assert any(0 in rollout.tail_steps and lm.mask_token_id in rollout.tail_ids for rollout in made)
 
 
-@pytest.mark.parametrize("views", ["trace", "random", "coupled", "semi_ar", "block"])
+@pytest.mark.parametrize("views", ["trace", "random", "coupled", "semi_ar", "block", "mean_field", "three_pass",
+                                   "scheduled"])
 def test_a_pack_equals_one_row_per_view(lm: LanguageModel, views: str) -> None:
     """Plain rows through ``lm.logits``, which shifts by itself; log-probabilities and gradients."""
     samples = [Sample([1, 2, 3], [10, 11, 12, 13, 14], [2, 1, 1, 3, 2]), Sample([4, 5], [20, 21, 22], [1, 1, 2])]
@@ -84,3 +85,22 @@ def test_stale_states_are_not_replayed(lm: LanguageModel) -> None:
     with pytest.raises(ValueError, match="decoded with stale or fused states .*'history'"):
         target_logprobs(lm, made, views, "decoding")
     assert len(target_logprobs(lm, made, views, "raw")) == len(made)
+
+
+def test_views_of_one_length_are_the_rows_of_a_pack(lm: LanguageModel) -> None:
+    samples = [Sample([1] * length, [2, 3, 4], [1, 2, 3]) for length in (5, 2, 5, 2, 2)]
+    views = build_views("trace", samples, block_size="full")
+    packs, targets = build_packs(samples, views, lm.mask_token_id, max_tokens=48, shift=lm.family.logit_shift)
+    assert [(pack.view_length, len(pack.ids)) for pack in packs] == [(5, 45), (8, 48)]
+    assert sorted(torch.cat([pack.targets for pack in packs]).tolist()) == list(range(len(targets.labels)))
+    found = target_logprobs(lm, samples, views, max_tokens=48)
+    for sample, own, ours in zip(samples, views, found, strict=True):
+        [alone] = target_logprobs(lm, [sample], [own])
+        torch.testing.assert_close(torch.cat(ours), torch.cat(alone), atol=1e-5, rtol=0)
+
+
+def test_views_that_hang_off_a_clean_copy_are_no_rows(reference_dir: Path) -> None:
+    block = load_model(reference_dir / "sdar" / "ckpt")
+    samples = [Sample([1] * length, [2, 3, 4], [1, 2, 3]) for length in (5, 1)]     # the second lies in one block
+    packs, _ = build_packs(samples, build_views("trace", samples, block_size=4), block.mask_token_id, 4)
+    assert [pack.view_length for pack in packs] == [None, 4]

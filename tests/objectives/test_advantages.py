@@ -5,8 +5,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dllm_rl.config.options import GroupZOptions
-from dllm_rl.objectives.advantages import group_z
+from dllm_rl.config.options import GroupZOptions, LeaveOneOutOptions
+from dllm_rl.objectives.advantages import group_z, leave_one_out
 from dllm_rl.registry import ADVANTAGES
 
 
@@ -31,6 +31,12 @@ def test_equal_rewards_give_zeros_whatever_rounding_does(reward: float, size: in
 def test_without_the_deviation_rewards_are_centred() -> None:
     found = group_z(torch.tensor([1.0, 0, 0, 0]), GroupZOptions(divide_by_std=False))
     assert found.tolist() == [0.75, -0.25, -0.25, -0.25]
+
+
+def test_a_response_is_compared_with_the_others_alone() -> None:
+    found = leave_one_out(torch.tensor([3.0, 0, 1]), LeaveOneOutOptions())
+    assert found.tolist() == [2.5, -2.0, -0.5]                # 3 - (0 + 1) / 2, 0 - (3 + 1) / 2, 1 - (3 + 0) / 2
+    assert leave_one_out(torch.tensor([3.0]), LeaveOneOutOptions()).tolist() == [0.0]
 
 
 @given(st.lists(st.integers(-5, 5), min_size=2, max_size=8).filter(lambda found: len(set(found)) > 1))

@@ -1,5 +1,6 @@
 """Policy losses: the specification's and the reference's numbers, gradients at and beyond the clip."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,8 @@ import pytest
 import torch
 
 from dllm_rl.config.options import TokenClipOptions
+from dllm_rl.config.presets import DIPO
+from dllm_rl.config.rl import RlConfig
 from dllm_rl.objectives.policy_losses import token_clip
 from dllm_rl.registry import KL_TERMS, POLICY_LOSSES
 from tests.helpers.reference import entries
@@ -22,6 +25,17 @@ TARGETS = torch.tensor([[1, 0, 1, 0]])
 def test_token_clip_of_the_specification(advantage: float, divisor: str, expected: float) -> None:
     batch = batch_of(NEW, OLD, TARGETS, [advantage], 4, divisor)
     assert float((batch.scale * token_clip(batch, TokenClipOptions())).sum()) == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize(("advantage", "divisor", "kl_divisor", "kl", "total"), [
+    (1.5, "padded_length", "padded_length", 0.000276, -0.701094), (1.5, "targets", "views", 0.001106, -1.401634),
+    (-0.5, "padded_length", "padded_length", 0.000276, 0.252952), (-0.5, "targets", "views", 0.001106, 0.506456)])
+def test_kl_and_total_of_the_specification(advantage: float, divisor: str, kl_divisor: str, kl: float,
+                                           total: float) -> None:
+    policy, term = (batch_of(NEW, OLD, TARGETS, [advantage], 4, name) for name in (divisor, kl_divisor))
+    drift = 0.01 * float((term.scale * KL_TERMS.load("k3")(term)).sum())
+    assert drift == pytest.approx(kl, abs=1e-6)
+    assert float((policy.scale * token_clip(policy, TokenClipOptions())).sum()) + drift == pytest.approx(total, abs=1e-6)
 
 
 def reference_loss(entry: dict[str, Any], old_logps: torch.Tensor) -> float:
@@ -64,6 +78,12 @@ def test_the_upper_bound_may_lie_further_out() -> None:
     assert token_clip(batch, TokenClipOptions()).tolist() == pytest.approx([-1.2, -1.2, 0.8])
     wide = token_clip(batch, TokenClipOptions(eps=0.2, eps_high=0.28))
     assert wide.tolist() == pytest.approx([-1.28, -1.28, 0.8])
+
+
+def test_the_numbers_of_dipo() -> None:
+    options = TokenClipOptions(**{key: value for key, value in DIPO[RlConfig]["policy_loss"].items() if key != "name"})
+    batch = single([math.log(ratio) for ratio in (1.1, 1.4, 0.9)], [1, 1, 1])
+    assert float(token_clip(batch, options).mean()) == pytest.approx(-1.093333, abs=1e-6)      # METHODS 3.17
 
 
 @pytest.mark.parametrize("name", list(POLICY_LOSSES))

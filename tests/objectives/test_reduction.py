@@ -5,7 +5,7 @@ import torch
 
 from dllm_rl.config.options import ReductionOptions
 from dllm_rl.objectives import BatchSizes, target_scale
-from dllm_rl.objectives.reduction import DIVISORS
+from dllm_rl.objectives.reduction import DIVISORS, kl_factor
 
 ROW = torch.tensor([0, 0, 2, 5, 5, 5])
 SIZES = BatchSizes(padded_length=4, answer_tokens=10, max_gen_length=16)
@@ -21,6 +21,7 @@ def scale_of(divisor: str, row: torch.Tensor = ROW, weight: float = 1.0, sizes: 
     ("padded_length", [1 / 12] * 6),                                       # three views, L1 = 4
     ("max_gen_length", [1 / 48] * 6),
     ("targets", [1 / 6, 1 / 6, 1 / 3, 1 / 9, 1 / 9, 1 / 9]),
+    ("views", [1 / 3] * 6),
     ("tokens", [1 / 6] * 6),
     ("answer_tokens", [1 / 10] * 6),
 ])
@@ -55,6 +56,15 @@ def test_targets_is_the_mean_over_rows_of_means() -> None:
     values = torch.arange(6.0)
     rows = torch.stack([values[ROW.eq(row)].mean() for row in (0, 2, 5)])
     assert float((scale_of("targets") * values).sum()) == pytest.approx(float(rows.mean()))
+
+
+@pytest.mark.parametrize("divisor", list(DIVISORS))
+@pytest.mark.parametrize("kl_divisor", list(DIVISORS))
+def test_a_kl_term_has_its_own_divisor(divisor: str, kl_divisor: str) -> None:
+    own, other = (ReductionOptions.model_validate({"divisor": name}) for name in (divisor, kl_divisor))
+    weight = torch.arange(1.0, 7)
+    found = target_scale(own, ROW, weight, SIZES) * kl_factor(own, other, ROW, SIZES)
+    torch.testing.assert_close(found, target_scale(other, ROW, weight, SIZES))
 
 
 def test_an_unknown_length_limit_is_an_error() -> None:

@@ -178,11 +178,11 @@ RULES: dict[str, Callable[[list[Module]], Iterator[str]]] = {
 
 
 def orphaned_tests(tests: Path, package: Path) -> Iterator[str]:
-    """Test files whose ``src`` module does not exist."""
+    """Test files whose module does not exist, in the package or, for ``tests/benchmarks``, in ``benchmarks``."""
     for file in sorted(tests.rglob("test_*.py")):
         inside = file.relative_to(tests)
         names = {file.name.removeprefix("test_"), "__init__.py" if file.stem == f"test_{file.parent.name}" else ""}
-        folder = package / inside.parent
+        folder = (tests.parent if inside.parts[0] == "benchmarks" else package) / inside.parent
         if inside.parts[0] not in WITHOUT_MIRROR and not any(n and (folder / n).is_file() for n in names):
             yield str(inside)
 
@@ -269,4 +269,7 @@ def test_orphans_are_found(tmp_path: Path) -> None:
                  "tests/e2e/test_z.py"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    assert list(orphaned_tests(tmp_path / "tests", tmp_path / "src")) == ["a/test_y.py"]
+    for name in ("benchmarks/b/z.py", "tests/benchmarks/b/test_z.py", "tests/benchmarks/b/test_w.py"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    assert list(orphaned_tests(tmp_path / "tests", tmp_path / "src")) == ["a/test_y.py", "benchmarks/b/test_w.py"]

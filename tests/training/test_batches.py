@@ -6,8 +6,11 @@ import pytest
 import torch
 from torch.distributions import Categorical
 
+from dllm_rl.config.decoding import DecodingConfig
 from dllm_rl.config.options import ReductionOptions, TokenClipOptions
+from dllm_rl.decoding import generate
 from dllm_rl.families import LanguageModel, load_model
+from dllm_rl.likelihood import target_logprobs
 from dllm_rl.objectives.cross_entropy import cross_entropy
 from dllm_rl.objectives.policy_losses import token_clip
 from dllm_rl.objectives.reduction import BatchSizes
@@ -80,3 +83,20 @@ def test_entropies_are_those_of_the_logits(lm: LanguageModel) -> None:
         torch.testing.assert_close(scores.entropy, Categorical(logits=logits.detach()).entropy(), atol=1e-5, rtol=0)
         expected = logits.detach().log_softmax(-1)[range(4), range(60, 64)]
         torch.testing.assert_close(scores.logps, expected, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("name", ["trace_action", "trace_all"])
+def test_actions_are_trained_as_they_are_scored(lm: LanguageModel, name: str) -> None:
+    """On policy, the loss's gradient is minus that of the advantages times the log-probabilities of all choices."""
+    config = DecodingConfig(max_gen_length=9, dynamic_threshold=0.3, record_discards=True)
+    rollouts = [own for group in generate(lm, [[3, 4, 5], [7] * 6], config) for own in group]
+    views, advantages = build_views(name, rollouts), torch.tensor([1.0, -0.5])
+    batch = UpdateBatch(lm, rollouts, views, advantages, BatchSizes(1, 1), ReductionOptions(divisor="answer_tokens"), 80)
+    lm.backbone.zero_grad()
+    batch.backward(policy_loss)
+    found = [parameter.grad.clone() for parameter in lm.backbone.parameters()]
+    lm.backbone.zero_grad()
+    values = target_logprobs(lm, rollouts, views)
+    sum(-advantage * value.sum() for advantage, own in zip(advantages, values, strict=True) for value in own).backward()
+    for ours, parameter in zip(found, lm.backbone.parameters(), strict=True):
+        torch.testing.assert_close(ours, parameter.grad, atol=2e-5 * float(parameter.grad.abs().max()), rtol=1e-4)

@@ -53,10 +53,11 @@ def test_reinforcement_is_explained(path: Path) -> None:
                               "vocabulary": 264, "positions": 64, "block_size": 4}
     assert found["data"] == {"tasks": 40, "prompt_tokens_mean": 8.0, "prompt_tokens_largest": 8, "prompts_too_long": 0,
                              "steps_per_pass": 10.0, "held_out_tasks": 10, "held_out_responses": 20, "evaluations": 4}
-    assert found["step"] == {"tasks": 4, "responses": 16, "response_tokens_at_most": 128, "updates_at_most": 2,
-                             "passes_for_old_log_probabilities": 1}
     # Two groups of four: a prompt of 8 shared; each response 4 clean tokens and two blocks of 4, four times.
     tokens = 2 * (8 + 4 * (4 + 2 * 4 * 4))
+    assert found["step"] == {"tasks": 4, "responses": 16, "response_tokens_at_most": 128, "updates_at_most": 2,
+                             "passes_for_old_log_probabilities": 1, "tokens_forwarded_by_updates": 2 * tokens,
+                             "tokens_forwarded_without_gradients": 2 * tokens}
     assert found["first_update"] == {
         "responses_at_most": 8, "views": 32, "tokens": tokens, "micro_batches": 1,
         "tokens_of_the_largest_micro_batch": tokens, "tokens_as_one_row_per_view": 32 * (8 + 2 * 8)}
@@ -70,6 +71,18 @@ def test_reinforcement_is_explained(path: Path) -> None:
     assert found["run"] == {"folder": "runs/x", "steps": 9, "updates_at_most": 18,
                             "one_checkpoint_to_go_on_from_bytes": 12 * PARAMETERS, "one_export_bytes": 4 * PARAMETERS}
     assert found["warnings"] == []
+
+
+def test_views_that_are_drawn_anew_take_old_log_probabilities_anew(path: Path) -> None:
+    for redraw, passes in ((False, 1), (True, 5)):
+        config = rl(path, updates_per_step=2, num_train_epochs=5, redraw_views=redraw)
+        step = explain(config, Path()).as_dict()["step"]
+        assert (step["updates_at_most"], step["passes_for_old_log_probabilities"]) == (10, passes)
+        assert step["tokens_forwarded_without_gradients"] * 5 == step["tokens_forwarded_by_updates"] * passes
+    pooled = explain(rl(path, updates_per_step=2, importance_level="token"), Path()).as_dict()["step"]
+    assert pooled["tokens_forwarded_without_gradients"] == 2 * pooled["tokens_forwarded_by_updates"]
+    once = explain(rl(path, redraw_views=True), Path()).as_dict()["step"]
+    assert once["passes_for_old_log_probabilities"] == once["tokens_forwarded_without_gradients"] == 0
 
 
 def test_rollouts_may_need_the_most(path: Path) -> None:

@@ -45,6 +45,17 @@ def test_the_record_replays(lm: LanguageModel) -> None:
     assert 0 < figures["entropy"] < 10
 
 
+@pytest.mark.parametrize("views", ["trace_action", "trace_all"])
+def test_the_gap_is_that_of_revealed_tokens(lm: LanguageModel, views: str) -> None:
+    """The hidden tail's are compared with its own record; rivals and discarded candidates have none."""
+    config = DecodingConfig(max_gen_length=10, ignore_eos=True, record_discards=True, dynamic_threshold=0.3)
+    rollouts = [group[0] for group in generate(lm, [[20, 21, 22], [30, 31, 32, 33, 34]], config)]
+    batch = laid_out(lm, rollouts, views)
+    gap = recorded_gap(batch, batch.evaluate())
+    assert 20 < len(gap) <= 20 + sum(len(rollout.tail_ids) for rollout in rollouts) < len(batch.targets.labels)
+    assert float(gap.max()) < 2e-5
+
+
 def test_without_a_record_there_is_no_gap(lm: LanguageModel) -> None:
     batch = laid_out(lm, [Sample([1, 2], [3, 4])])
     figures = start_figures([batch], [batch.evaluate()])

@@ -12,9 +12,11 @@ from dllm_rl.decoding import generate
 from dllm_rl.families import LanguageModel, create_model
 from dllm_rl.families.byte_tokenizer import END_OF_TEXT, MASK, byte_tokenizer
 from dllm_rl.likelihood import build_packs
-from dllm_rl.records import Sample, Task
+from dllm_rl.records import Sample, Task, View, ViewContext
+from dllm_rl.registry import PRESETS
 from dllm_rl.training.workload import lay_out, longest_rollout, read_prompts, rollout_layout
-from dllm_rl.views import build_views
+from dllm_rl.views import build_views, views_in
+from tests.families.checkpoints import tiny
 
 SIZES = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 8,
          "intermediate_size": 24, "vocab_size": 264, "max_position_embeddings": 64, "rope_theta": 10000.0,
@@ -68,6 +70,34 @@ def test_tokens_are_those_counted_by_hand(lm: LanguageModel, prompt: int, respon
     assert found.num_tokens == 2 * by_hand(prompt, response, size, shrink, steps) - prompt // size * size
     assert (found.num_samples, found.num_laid_out, found.num_packs) == (2, 2, 1)
     assert found.num_row_tokens == found.num_views * (prompt + 2 * response)
+
+
+def needed(views: list[View], prompt: int, size: int | None) -> int:
+    """Tokens that the views of one response need: each its blocks with a target, once the clean history of the last.
+
+    Full attention has one block and no clean history: each view is the whole sequence.
+    """
+    if size is None:
+        return sum(len(view.masked) for view in views)
+    blocks = [{place // size for place in view.target.nonzero()[:, 0].tolist()} for view in views]
+    return max(max(own) for own in blocks) * size + sum(size * len(own) for own in blocks) - prompt // size * size
+
+
+@pytest.mark.parametrize("family", ["sdar", "llada"])
+@pytest.mark.parametrize("method", [name for name in PRESETS if "views" in PRESETS.load(name).get(RlConfig, {})])
+def test_a_method_forwards_what_its_views_need_and_no_more(method: str, family: str) -> None:
+    lm, prompt, responses = tiny(family, tokenizer=True), 9, 4
+    config = parse_config(RlConfig, {
+        "preset": [method], "model": {"path": "x"}, "tasks": "arithmetic", "evaluation": {"tasks": "arithmetic"},
+        "rollout": {"num_task_per_step": 1, "num_response_per_task": responses, "decoding": {"max_gen_length": 10}},
+        "updates_per_step": 1, **({"views": {"p_mask_prompt": 0.0}} if method == "diffu_grpo" else {})}, "test")
+    rollouts = [longest_rollout(lm, [9] * prompt, config.rollout.decoding, seed) for seed in range(responses)]
+    context = ViewContext(lm.block_size or "full", 0, lm.pad_token_id, num_passes=config.num_train_epochs)
+    views = views_in(context, config.views, rollouts)
+    shared = 0 if lm.block_size is None else prompt // lm.block_size * lm.block_size
+    tokens = shared + sum(needed(own, prompt, lm.block_size) for own in views if own)
+    found = rollout_layout(config, Path(), lm, [[9] * prompt])
+    assert (found.num_tokens, found.num_views) == (tokens, sum(map(len, views)))
 
 
 @pytest.mark.parametrize("budget", [60, 100, 4096])
@@ -131,3 +161,12 @@ def test_not_one_prompt_that_fits_is_an_error(lm: LanguageModel) -> None:
     decoding = DecodingConfig(max_gen_length=100)
     with pytest.raises(ValueError, match="no prompt fits: the shortest of 1 has 3 tokens, and max_gen_length 100 leaves 0"):
         read_prompts(lm, [Task(id="a", question="abc")], PromptConfig(template="{problem}"), decoding)
+
+
+@pytest.mark.parametrize("views", ["trace_action", "trace_all"])
+def test_actions_are_laid_out_with_every_rival(lm: LanguageModel, views: str) -> None:
+    """Blocks of 4 behind a prompt of 3, a token a step: 1 target, then 4 + 3 + 2 + 1; the same tokens as trace views."""
+    size = {"size": 2, "tasks": 1, "updates": 2, "max_gen_length": 5, "record_discards": True}
+    plain, whole = (rollout_layout(rl(name, **size), Path(), lm, [[1, 2, 3]]) for name in ("trace", views))
+    assert (plain.pack_targets, whole.pack_targets) == (5, 11)
+    assert (plain.num_tokens, plain.num_views) == (whole.num_tokens, whole.num_views)

@@ -38,6 +38,50 @@ def test_every_recorded_generation_is_equal(reference_dir: Path, family: str) ->
     assert [outcome.name for outcome in outcomes if not outcome.passed] == []
 
 
+RL_OF_CANVASES = ["rl_trace", "rl_trace_shrink3_post1_k3", "rl_random_masking_klk1", "rl_coupled", "sft_random_masking"]
+
+
+@pytest.mark.parametrize("family", ["dream", "llada"])
+def test_full_attention_training_is_equal(reference_dir: Path, family: str) -> None:
+    outcomes = {outcome.name.rpartition("/")[2]: outcome
+                for outcome in verify_folder(reference_dir, [f"{family}/training"])}
+    stored = json.loads((reference_dir / family / "goldens.json").read_text())["training"]
+    assert {entry["name"] for entry in stored if entry["kind"] == "rl"} <= set(RL_OF_CANVASES)
+    assert [name for name in RL_OF_CANVASES if not outcomes[name].passed] == []
+    checked = {check.quantity for check in outcomes["rl_coupled"].checks}
+    assert checked == {"noisy_ids", "labels", "p_mask", "row_rewards", "logp", "loss on policy", "grad_norms on policy",
+                       "loss old logp", "grad_norms old logp"}
+
+
+@pytest.mark.parametrize("family", ["dream", "llada"])
+def test_a_changed_row_reward_loss_or_gradient_of_a_canvas_fails(reference_dir: Path, tmp_path: Path,
+                                                                 family: str) -> None:
+    folder = tmp_path / family
+    shutil.copytree(reference_dir / family, folder)
+    index = json.loads((folder / "goldens.json").read_text())
+    trace, merged, random, coupled = index["training"][:4]
+    trace["loss_on_policy"] += 1e-4
+    merged["row_rewards"][0] = 2.0
+    name = next(iter(random["grad_norms_old_logp"]))
+    random["grad_norms_old_logp"][name] *= 1.001
+    coupled["seed"] += 1
+    (folder / "goldens.json").write_text(json.dumps(index))
+    found = [{check.quantity for check in outcome.checks if not check.passed}
+             for outcome in list(verify_folder(folder, [f"{family}/training"]))[:3]]
+    assert found == [{"loss on policy"}, {"row_rewards"}, {"grad_norms old logp"}]
+    assert not list(verify_folder(folder, [f"{family}/training"]))[3].passed
+
+
+def test_a_response_that_goes_on_behind_its_pads_is_refused(reference_dir: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "llada"
+    shutil.copytree(reference_dir / "llada", folder)
+    index = json.loads((folder / "goldens.json").read_text())
+    index["training_data"]["responses"][0][3:5] = [index["pad_token_id"]] * 2
+    (folder / "goldens.json").write_text(json.dumps(index))
+    outcome = list(verify_folder(folder, ["llada/training"]))[1]
+    assert outcome.problem == "training/rl_trace_shrink3_post1_k3: a response goes on behind its pads"
+
+
 @pytest.mark.parametrize("family", ["dream", "llada"])
 def test_a_changed_step_of_a_canvas_fails(reference_dir: Path, tmp_path: Path, family: str) -> None:
     folder = tmp_path / family

@@ -17,7 +17,7 @@ SIX = Sample([1, 2], [10, 11, 12, 13, 14, 15], [1, 3, 2, 4, 6, 5])
 TEN = Sample([1, 2], list(range(10)), [4, 1, 1, 2, 7, 5, 6, 8, 9, 9])
 
 
-def rows(sample: Sample | Rollout, size: int | None, **options: Any) -> list[str]:
+def rows(sample: Sample | Rollout, size: Any, **options: Any) -> list[str]:
     """Rows of a sample as ``masks/targets``."""
     views = trace_views(sample, TraceViewOptions(**options), ViewContext(block_size=size, pad_token_id=9))
     return ["/".join(letters(view, sample)) for view in views]
@@ -34,6 +34,16 @@ def rows(sample: Sample | Rollout, size: int | None, **options: Any) -> list[str
 ])
 def test_rows_of_the_specification(sample: Sample, size: int, shrink: int, expected: list[str]) -> None:
     assert rows(sample, size, shrink=shrink, grid="response") == expected
+
+
+@pytest.mark.parametrize(("shrink", "expected"), [
+    (2, ["MMMMMMMMMM/.TTT......", "M...MMMMMM/T....T....", "....M.MMMM/....T.T...", ".......MMM/.......TTT"]),
+    (4, ["MMMMMMMMMM/TTTT.T....", "....M.MMMM/....T.TTTT"]),
+    (8, ["MMMMMMMMMM/TTTTTTTTTT"]),
+])
+def test_full_attention_rows_of_the_specification(shrink: int, expected: list[str]) -> None:
+    assert rows(TEN, "full", shrink=shrink) == expected
+    assert len(rows(TEN, "full")) == 8
 
 
 def test_noisy_copies_of_the_specification() -> None:

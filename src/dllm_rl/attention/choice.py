@@ -4,6 +4,7 @@ from dllm_rl.attention.chunked import ChunkedAttention
 from dllm_rl.attention.context import AttentionContext
 from dllm_rl.attention.dense import DenseAttention
 from dllm_rl.attention.flex import FlexAttention
+from dllm_rl.attention.open import OpenAttention, is_open
 from dllm_rl.records.layout import Layout
 
 SHORT = 384
@@ -11,7 +12,9 @@ SHORT = 384
 
 
 def attention_for(layout: Layout) -> AttentionContext:
-    """The fastest form for a (B, N) layout: dense for short rows, else flex on CUDA and chunked elsewhere."""
+    """The fastest form for a (B, N) layout: open rows without a mask; of others short ones dense, else flex or chunked."""
+    if is_open(layout):
+        return OpenAttention()
     if layout.doc.shape[-1] <= SHORT:
         return DenseAttention(layout)
     return FlexAttention(layout) if layout.doc.is_cuda else ChunkedAttention(layout)

@@ -11,6 +11,7 @@ from dllm_rl.config.options import AdvantageOptions, BlockViewOptions
 from dllm_rl.config.rl import RlConfig
 from dllm_rl.config.run import RunConfig
 from dllm_rl.config.sft import SftConfig
+from dllm_rl.registry import PRESETS
 
 Rule = Callable[[Any], str | None]
 """A configuration to a sentence, or to ``None`` where there is nothing to say."""
@@ -25,6 +26,10 @@ MANY_UPDATES = 16
 """Upstream's largest number of updates on one set of old log-probabilities (SPEC 2.10)."""
 
 
+PARTS = ("views", "advantage", "policy_loss", "kl")
+"""Choices that make a method."""
+
+
 def num_updates(config: RunConfig) -> int:
     """Updates of a whole run: one per step, or in RL every share of a step's rollouts in every pass over them."""
     return config.max_steps * (updates_of_step(config) if isinstance(config, RlConfig) else 1)
@@ -34,6 +39,13 @@ def updates_of_step(config: RlConfig) -> int:
     """Updates on one step's rollouts, if all of them are trained."""
     num_rollouts = config.rollout.num_task_per_step * config.rollout.num_response_per_task
     return min(config.updates_per_step, num_rollouts) * config.num_train_epochs
+
+
+def old_passes(config: RlConfig) -> int:
+    """Passes over a step's rollouts that take old log-probabilities: one, one per drawing of views, or none needed."""
+    if updates_of_step(config) == 1:
+        return 0
+    return config.num_train_epochs if config.redraw_views else 1
 
 
 def _is_greedy(decoding: DecodingConfig) -> bool:
@@ -119,6 +131,20 @@ def idle_kl(config: RlConfig) -> str | None:
             "KL term is 0 and k3 changes no gradient; raise updates_per_step or num_train_epochs, or set beta=0")
 
 
+def replaced_part(config: RlConfig) -> str | None:
+    """A choice of a method's preset that something written in the configuration replaces."""
+    chosen: dict[str, tuple[str, str]] = {}
+    for preset in config.preset:
+        own = PRESETS.load(preset).get(RlConfig, {}) if preset in PRESETS else {}
+        chosen |= {part: (preset, own[part]["name"]) for part in PARTS if part in own}
+    replaced = {part: names for part, names in chosen.items() if vars(config)[part].name != names[1]}
+    if not replaced:
+        return None
+    [(part, (preset, name)), *_] = replaced.items()
+    return (f"preset {preset!r} has {part} {name!r}, but {part} {vars(config)[part].name!r} is written, which wins: this "
+            f"is another method than its preset says; leave {part} out to have it as the preset has it")
+
+
 def long_warmup(config: RunConfig) -> str | None:
     """A warm-up as long as the run."""
     warmup, updates = config.optimizer.warmup_steps, num_updates(config)
@@ -156,7 +182,7 @@ def _equal_samples(section: str, decoding: DecodingConfig, num_samples: int) -> 
 
 RULES: dict[type[Options], tuple[Rule, ...]] = {
     RlConfig: (greedy_rollouts, rollout_temperature, rollout_filters, narrow_filter, noisy_groups, many_updates,
-               more_updates_than_responses, idle_kl, equal_held_out_answers),
+               more_updates_than_responses, idle_kl, replaced_part, equal_held_out_answers),
     SftConfig: (weights_counted_twice,),
     RunConfig: (long_warmup,),
     EvalConfig: (equal_answers,),

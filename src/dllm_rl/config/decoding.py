@@ -86,6 +86,8 @@ class DecodingConfig(Options):
         default_factory=list, description="Further stop tokens (text or id) beside eos and the family's turn end.")
     ignore_eos: bool = Field(False, description="Do not stop at eos nor at stop_token_list.")
     seed: int = Field(0, ge=0, description="Run seed, from which every request's seed derives.")
+    record_discards: bool = Field(
+        False, description="Keep the candidates that were drawn and not revealed; views trace_all score them.")
     batch_size: int = Field(64, ge=1, description="Sequences decoded together by the readable decoder.")
 
     @model_validator(mode="after")
@@ -126,3 +128,5 @@ class RecordedDecoding(DecodingConfig):
     replay_class: Literal["selection", "history", "edit"] = Field(
         description="What the record must hold for its log-probs to be recomputed.")
     top_p_first: bool = Field(False, description="Whether the nucleus was taken before top_k.")
+    opens_alone: bool = Field(
+        False, description="Whether a block's first forward revealed its first position whatever was drawn.")

@@ -9,7 +9,7 @@ import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from dllm_rl.config.fields import allowed_values, choice_of, section_of
+from dllm_rl.config.fields import allowed_values, as_choice, choice_of, section_of
 
 MAX_COMMENT_WIDTH = 110
 
@@ -76,7 +76,8 @@ def _yaml_lines(model: type[BaseModel] | None, values: Mapping[str, Any], indent
         if field is not None and isinstance(value, Mapping):
             known = choice_of(field)
             yield f"{indent}{key}:"
-            yield from _yaml_lines(known.options(value["name"]) if known else section_of(field), value, indent + "  ")
+            section = known.options(as_choice(field, value)["name"]) if known else section_of(field)
+            yield from _yaml_lines(section, value, indent + "  ")
         else:
             flow = yaml.safe_dump([value], sort_keys=False, allow_unicode=True, default_flow_style=True, width=10_000)
             yield f"{indent}{key}: {flow.strip()[1:-1]}"

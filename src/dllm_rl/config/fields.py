@@ -81,6 +81,19 @@ def with_section_defaults(model: type[BaseModel], values: Mapping[str, Any]) -> 
     return completed
 
 
+def spelled_out(model: type[BaseModel], values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values with choices as mappings, so that an option may be added to a name given elsewhere."""
+    spelled = dict(values)
+    for name, value in values.items():
+        field = model.model_fields.get(name)
+        section = section_of(field) if field else None
+        if section is not None and isinstance(value, Mapping):
+            spelled[name] = spelled_out(section, value)
+        elif field is not None and choice_of(field) is not None and isinstance(value, str):
+            spelled[name] = as_choice(field, value)
+    return spelled
+
+
 def _same_choice(below: Mapping[str, Any], above: Mapping[str, Any]) -> bool:
     return "name" not in above or "name" not in below or below["name"] == above["name"]
 

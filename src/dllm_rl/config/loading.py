@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from dllm_rl.config.base import Options
 from dllm_rl.config.choice import FOLDER
-from dllm_rl.config.fields import as_choice, choice_of, merge, section_of
+from dllm_rl.config.fields import merge, spelled_out
 from dllm_rl.config.presets import preset_names, with_presets
 from dllm_rl.config.problems import find_problems
 from dllm_rl.registry import PRESETS, nearest
@@ -128,21 +128,8 @@ def _preset_files(model: type[BaseModel], written: Sequence[_Layer], folder: Pat
 def _join(model: type[BaseModel], layers: Sequence[_Layer]) -> dict[str, Any]:
     joined: dict[str, Any] = {}
     for layer in layers:
-        joined = merge(_spelled_out(model, joined), layer.values)
+        joined = merge(spelled_out(model, joined), layer.values)
     return joined
-
-
-def _spelled_out(model: type[BaseModel], values: Mapping[str, Any]) -> dict[str, Any]:
-    """The values with choices as mappings, so that a later layer may add an option to a name of an earlier one."""
-    spelled = dict(values)
-    for name, value in values.items():
-        field = model.model_fields.get(name)
-        section = section_of(field) if field else None
-        if section is not None and isinstance(value, Mapping):
-            spelled[name] = _spelled_out(section, value)
-        elif field is not None and choice_of(field) is not None and isinstance(value, str):
-            spelled[name] = as_choice(field, value)
-    return spelled
 
 
 def _resolve(values: dict[str, Any], source_of: Callable[[str], str]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Options of registry entries: one pydantic model per entry, in one file that needs no torch."""
 
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, TypeVar
 
 from pydantic import Field, model_validator
 
@@ -19,11 +19,49 @@ class MaskViewOptions(Options):
     grid: Literal["absolute", "response"] = Field(
         "absolute", description="Where blocks start: at the sequence (as in rollouts) or at the response (upstream).")
 
+    passes_differ: ClassVar[bool] = False
+    """Whether the views mean something only as a series over the passes of a step."""
+
+    def unsuited(self, attention: str) -> str | None:
+        """Why the views make no sense for ``block`` or ``full`` attention, and what would instead; ``None`` if they do."""
+        return None
+
 
 class TraceViewOptions(MaskViewOptions):
     """Options of the ``trace`` views (TraceRL, trace SFT)."""
 
     shrink: int = Field(1, ge=1, description="Consecutive trace steps merged into one view, within a block.")
+    score_tail: bool = Field(
+        False, description="Score tokens of the hidden tail revealed no later than the last visible one: they influenced "
+        "it.")
+
+
+class ActionViewOptions(Options):
+    """What the options of views of whole actions have in common (METHODS 2.6)."""
+
+    needs_discards: ClassVar[bool] = False
+    """Whether the record must hold the discarded candidates."""
+
+
+class TraceActionViewOptions(ActionViewOptions):
+    """Options of the ``trace_action`` views."""
+
+
+class TraceAllViewOptions(ActionViewOptions):
+    """Options of the ``trace_all`` views."""
+
+    needs_discards: ClassVar[bool] = True
+
+
+AnyMaskOptions = TypeVar("AnyMaskOptions", bound=MaskViewOptions)
+"""Options of any views."""
+
+
+def check_band(options: AnyMaskOptions, lower: float, upper: float) -> AnyMaskOptions:
+    """The options, whose band of mask probabilities must be ordered; ``ValueError`` otherwise."""
+    if lower > upper:
+        raise ValueError(f"lower_p {lower} is larger than upper_p {upper}")
+    return options
 
 
 class RandomViewOptions(MaskViewOptions):
@@ -37,9 +75,7 @@ class RandomViewOptions(MaskViewOptions):
 
     @model_validator(mode="after")
     def _band_is_ordered(self) -> "RandomViewOptions":
-        if self.lower_p > self.upper_p:
-            raise ValueError(f"lower_p {self.lower_p} is larger than upper_p {self.upper_p}")
-        return self
+        return check_band(self, self.lower_p, self.upper_p)
 
 
 class SemiArViewOptions(RandomViewOptions):
@@ -47,6 +83,49 @@ class SemiArViewOptions(RandomViewOptions):
 
     level: Literal["block", "token"] = Field(
         "token", description="What one mask probability is drawn for: a block, or each token (upstream).")
+
+    def unsuited(self, attention: str) -> str | None:
+        """Full attention has no blocks behind clean history."""
+        return None if attention == "block" else "it has no blocks; use random, coupled or trace"
+
+
+class MeanFieldViewOptions(MaskViewOptions):
+    """Options of the ``mean_field`` views (diffu-GRPO)."""
+
+    p_mask_prompt: float = Field(0.0, ge=0, le=1, description="Probability with which a prompt token is masked.")
+
+    def unsuited(self, attention: str) -> str | None:
+        """Noisy blocks of a block family attend to the clean copy of the prompt."""
+        if attention == "full" or not self.p_mask_prompt:
+            return None
+        return f"the prompt is read from its clean copy, so p_mask_prompt {self.p_mask_prompt:g} has no effect; set it to 0"
+
+
+class ThreePassViewOptions(MaskViewOptions):
+    """Options of the ``three_pass`` views (coupled-GRPO)."""
+
+    lower_p: float = Field(0.2, gt=0, lt=1, description="Smallest mask probability, one for the whole batch.")
+    upper_p: float = Field(0.8, gt=0, lt=1, description="Largest mask probability.")
+
+    @model_validator(mode="after")
+    def _band_is_ordered(self) -> "ThreePassViewOptions":
+        return check_band(self, self.lower_p, self.upper_p)
+
+
+class ScheduledViewOptions(MaskViewOptions):
+    """Options of the ``scheduled`` views (UniGRPO)."""
+
+    passes_differ: ClassVar[bool] = True
+
+    num_timesteps: int = Field(1000, ge=1, description="Noise levels from none to a full mask.")
+    first_timestep: int | None = Field(
+        None, ge=1, description="Noise level of the first pass; drawn for each response if not given.")
+
+    @model_validator(mode="after")
+    def _start_is_a_level(self) -> "ScheduledViewOptions":
+        if self.first_timestep is not None and self.first_timestep > self.num_timesteps:
+            raise ValueError(f"first_timestep {self.first_timestep} is larger than num_timesteps {self.num_timesteps}")
+        return self
 
 
 class BlockViewOptions(MaskViewOptions):
@@ -72,6 +151,12 @@ class GroupZOptions(AdvantageOptions):
     divide_by_std: bool = Field(True, description="Divide by the population standard deviation.")
 
 
+class LeaveOneOutOptions(AdvantageOptions):
+    """Options of the ``leave_one_out`` advantage: none."""
+
+    min_group_size: ClassVar[int] = 2
+
+
 class TokenClipOptions(Options):
     """Options of the ``token_clip`` policy loss."""
 
@@ -83,10 +168,11 @@ class TokenClipOptions(Options):
 class ReductionOptions(Options):
     """How the items of all targets become one loss (SPEC 13, divisor)."""
 
-    divisor: Literal["padded_length", "max_gen_length", "targets", "tokens", "answer_tokens"] = Field(
+    divisor: Literal["padded_length", "max_gen_length", "targets", "views", "tokens", "answer_tokens"] = Field(
         "padded_length", description="What a sum over targets is divided by: the step's longest response or "
-        "max_gen_length (then the mean over views), each view's own targets (then the mean over views), all targets of "
-        "the batch, or all response tokens of the batch, masked or not (native SDAR fine-tuning).")
+        "max_gen_length (then the mean over views), each view's own targets (then the mean over views), the number of "
+        "views alone, all targets of the batch, or all response tokens of the batch, masked or not (native SDAR "
+        "fine-tuning).")
 
 
 class AnswerOptions(Options):

@@ -17,8 +17,10 @@ from dllm_rl.config.choice import (
 from dllm_rl.config.decoding import DecodingConfig
 from dllm_rl.config.engine import EngineConfig
 from dllm_rl.config.options import (
+    ActionViewOptions,
     AdvantageOptions,
     GroupZOptions,
+    MaskViewOptions,
     MathRewardOptions,
     NoOptions,
     ReductionOptions,
@@ -82,17 +84,48 @@ class RlConfig(RunConfig):
     views: ViewChoice = Field(Choice("trace", TraceViewOptions()), description="Which contexts tokens are scored in.")
     advantage: AdvantageChoice = Field(Choice("group_z", GroupZOptions()), description="How rewards become advantages.")
     policy_loss: PolicyLossChoice = Field(Choice("token_clip", TokenClipOptions()), description="The policy loss.")
+    importance_level: Literal["target", "token", "sequence"] = Field(
+        "target", description="What one importance ratio is taken of: a target of a view, a token summed over its views "
+        "by their weights, or the mean of a response's targets.")
     kl: KlChoice = Field(Choice("k3", NoOptions()), description="The KL term, to the weights at the step's start.")
     beta: float = Field(0.01, ge=0, description="Factor of the KL term; 0 leaves it out.")
     reduction: ReductionOptions = Field(ReductionOptions(), description="How target losses become one loss.")
+    kl_reduction: ReductionOptions | None = Field(
+        None, description="How KL terms become one; as the target losses if not given.")
     filter: FilterConfig | None = Field(None, description="Band of pass rates trained on; every group if not given.")
     updates_per_step: int = Field(1, ge=1, description="Updates on one step's rollouts, each on its share of them.")
     num_train_epochs: int = Field(1, ge=1, description="Passes over one step's rollouts.")
+    redraw_views: bool = Field(
+        False, description="Build the views anew for every pass; old log-probabilities are taken on all of them.")
     reward_time_limit: float = Field(
         600.0, gt=0, description="Seconds after which a call of the user's own reward counts as hanging.")
     run_dir: str = Field("runs/rl", description="Folder of the run, relative to the working directory.")
     probe: int | None = Field(
         None, ge=1, description="Only print a step's figures for the start model, on so many tasks; nothing is trained.")
+
+    @model_validator(mode="after")
+    def _actions_have_a_likelihood(self) -> "RlConfig":
+        name, options, decoding = self.views.name, self.views.options, self.rollout.decoding
+        if not isinstance(options, ActionViewOptions):
+            return self
+        if decoding.temperature == 0:
+            raise ValueError(f"views {name!r} score what was drawn, and with rollout.decoding.temperature=0 nothing is; "
+                             "set a temperature above 0")
+        if decoding.alg_temp:
+            raise ValueError(f"rollout.decoding.alg_temp is {decoding.alg_temp:g}, which draws the order itself, and views "
+                             f"{name!r} have no likelihood of that; set alg_temp=0, or views=trace")
+        if options.needs_discards and not decoding.record_discards:
+            raise ValueError(f"views {name!r} score candidates that were drawn and thrown away; set "
+                             "rollout.decoding.record_discards=true to keep them, or views=trace_action, which need none")
+        return self
+
+    @model_validator(mode="after")
+    def _passes_are_drawn(self) -> "RlConfig":
+        options = self.views.options
+        if isinstance(options, MaskViewOptions) and options.passes_differ and not self.redraw_views:
+            raise ValueError(f"views {self.views.name!r} differ from pass to pass over a step's rollouts; set "
+                             "redraw_views=true, and num_train_epochs to the number of passes")
+        return self
 
     @model_validator(mode="after")
     def _groups_are_large_enough(self) -> "RlConfig":

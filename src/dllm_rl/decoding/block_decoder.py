@@ -15,13 +15,14 @@ from dllm_rl.config.decoding import DecodingConfig, RecordedDecoding
 from dllm_rl.decoding.batches import decode_in_batches
 from dllm_rl.decoding.cache import BlockCache, CachedAttention, RecordedAttention
 from dllm_rl.decoding.canvas import Canvas
+from dllm_rl.decoding.discarding import compares_discards, note_discards
 from dllm_rl.decoding.draws import Purpose, uniform
 from dllm_rl.decoding.progress import Progress
 from dllm_rl.decoding.request import Request, resolve_block_size
 from dllm_rl.decoding.sampling import Sampler
 from dllm_rl.decoding.schedules import even_split, num_steps
 from dllm_rl.decoding.step import Step
-from dllm_rl.decoding.strategies import Strategy, sampler_class_of
+from dllm_rl.decoding.strategies import Strategy, sampler_class_of, score_of_strategy
 from dllm_rl.decoding.watching import Watcher, show
 from dllm_rl.families import LanguageModel
 from dllm_rl.records import Layout, Rollout
@@ -60,11 +61,6 @@ def load_strategy(config: DecodingConfig) -> Strategy:
     return kind()
 
 
-def score_of_strategy(strategy: Strategy, config: DecodingConfig) -> str:
-    """What positions are ordered by: the option, where the strategy orders by confidence; else the strategy's own."""
-    return config.score if config.score is not None and strategy.score == "confidence" else strategy.score
-
-
 def spread(values: Tensor, places: Tensor, shape: torch.Size) -> Tensor:
     """(M, ...) values at M flat places of a (B, b) canvas, zeros elsewhere: (B, b, ...)."""
     full = values.new_zeros(shape.numel(), *values.shape[1:])
@@ -101,6 +97,7 @@ class BlockDecoder:
                              f"{lm.family.name} family lie on a grid; use another strategy, or a full-attention model")
         self._sampler = Sampler(config, lm.allowed_ids, score_of_strategy(self._strategy, config),
                                 config.score_of or "processed", pad_token_id=lm.pad_token_id)
+        self._notes_discards = compares_discards(self._strategy, config)
         self._watch: Watcher | None = None
 
     @torch.no_grad()
@@ -120,7 +117,7 @@ class BlockDecoder:
         """
         self._watch = watch
         return decode_in_batches(self._lm, requests, self._config.batch_size, lambda numbers: self._decode_batch(
-            [Progress(requests[number], number) for number in numbers]))
+            [Progress.of(requests[number], number, self._config.record_discards) for number in numbers]))
 
     def _decode_batch(self, rows: list[Progress]) -> list[Rollout]:
         batch = self._prefilled(rows)
@@ -197,6 +194,8 @@ class BlockDecoder:
             step.logits = spread(candidates.logits, places, canvas.masked.shape)
         chosen = self._strategy.reveal(spread(candidates.scores, places, canvas.masked.shape), canvas.masked, step,
                                        self._config)
+        if self._notes_discards:
+            note_discards(batch.rows, chosen, canvas.layout.position, places, candidates.ids, batch.forwards)
         canvas.reveal(chosen, places, candidates, batch.forwards)
         if self._watch is not None:
             show(self._watch, batch.rows, canvas.ids)

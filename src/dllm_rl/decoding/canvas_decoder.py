@@ -12,17 +12,18 @@ from torch import Tensor
 from dllm_rl.attention import attention_for
 from dllm_rl.config.decoding import DecodingConfig, RecordedDecoding
 from dllm_rl.decoding.batches import decode_in_batches
-from dllm_rl.decoding.block_decoder import load_strategy, score_of_strategy, spread
+from dllm_rl.decoding.block_decoder import load_strategy, spread
 from dllm_rl.decoding.canvas_batch import CanvasBatch
 from dllm_rl.decoding.canvas_forwards import FORWARDS, States
 from dllm_rl.decoding.canvas_rules import PLAIN, CanvasRules
+from dllm_rl.decoding.discarding import compares_discards, note_discards
 from dllm_rl.decoding.draws import Purpose, uniform
 from dllm_rl.decoding.progress import Progress
 from dllm_rl.decoding.request import Request, resolve_canvas, resolve_delimiters
 from dllm_rl.decoding.sampling import Candidates, Sampler
 from dllm_rl.decoding.schedules import even_split, timestep_share
 from dllm_rl.decoding.step import Step
-from dllm_rl.decoding.strategies import sampler_class_of
+from dllm_rl.decoding.strategies import sampler_class_of, score_of_strategy
 from dllm_rl.decoding.watching import Watcher
 from dllm_rl.families import LanguageModel
 from dllm_rl.records import Rollout
@@ -72,6 +73,7 @@ class CanvasDecoder:
         adapts = self._strategy.adapts_blocks
         self._delimiters = resolve_delimiters(lm, config) if adapts else None
         self._widest = max(self._block_size, config.adablock_window or 0) if adapts else self._block_size
+        self._notes_discards = compares_discards(self._strategy, config)
         self._watch: Watcher | None = None
 
     @torch.no_grad()
@@ -91,7 +93,7 @@ class CanvasDecoder:
         """
         self._watch = watch
         return decode_in_batches(self._lm, requests, self._config.batch_size, lambda numbers: self._decode_batch(
-            [Progress(requests[number], number) for number in numbers]))
+            [Progress.of(requests[number], number, self._config.record_discards) for number in numbers]))
 
     def _decode_batch(self, rows: list[Progress]) -> list[Rollout]:
         batch = CanvasBatch.of(rows, self._lm.mask_token_id, self._lm.device)
@@ -143,6 +145,8 @@ class CanvasDecoder:
             chosen = canvas.layout.position == batch.start[:, None]
         else:
             chosen = self._chosen(batch, places, candidates, pace)
+            if self._notes_discards:
+                note_discards(batch.rows, chosen, canvas.layout.position, places, candidates.ids, batch.forwards)
         canvas.reveal(chosen & batch.open, places, candidates, batch.forwards)
 
     def _logits(self, batch: CanvasBatch, states: States, places: Tensor) -> Tensor:
@@ -256,4 +260,5 @@ class CanvasDecoder:
             **{**self._config.model_dump(), "block_size": self._block_size, "score_of": self._score_of,
                "cache": self._cache},
             sampler_class=sampler_class_of(self._strategy, self._config, greedy),
-            replay_class=self._strategy.replay_class if exact else "history", top_p_first=self._rules.top_p_first)
+            replay_class=self._strategy.replay_class if exact else "history", top_p_first=self._rules.top_p_first,
+            opens_alone=self._opens_alone)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from dllm_rl.config.decoding import DecodingConfig
 from dllm_rl.decoding.step import Step
-from dllm_rl.decoding.strategies import Strategy, best, due, passes, ranks
+from dllm_rl.decoding.strategies import Strategy, below_worst, best, due, passes, ranks
 
 
 class ThresholdFactor(Strategy):
@@ -31,6 +31,14 @@ class ThresholdFactor(Strategy):
         count = (fits & (place <= left)).long().cumprod(-1).sum(-1)
         count = torch.where(count == left[:, 0] - 1, left[:, 0], count)
         return best(scores, masked, due(step, count))
+
+    def cutoffs(self, scores: Tensor, chosen: Tensor, inclusive: bool, config: DecodingConfig) -> Tensor | None:
+        """See ``Strategy``: behind the worst of the n that were revealed, and below what the next one would have needed.
+
+        Two masks left go together, so that a step leaves none behind or at least two.
+        """
+        needed = 1 - config.threshold_factor / (chosen.sum(-1, keepdim=True) + 2)
+        return torch.minimum(below_worst(scores, chosen), needed)
 
 
 class CarriedThreshold(Strategy):

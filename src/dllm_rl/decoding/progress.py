@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from dllm_rl.config.decoding import RecordedDecoding
 from dllm_rl.decoding.request import Request
 from dllm_rl.families import LanguageModel
-from dllm_rl.records import Rollout
+from dllm_rl.records import Discards, Rollout
 
 
 @dataclass
@@ -20,6 +20,7 @@ class Progress:
         num_forwards: denoising forwards so far.
         length: number of response tokens once the request has ended, else ``None``.
         finish_reason: ``"stop"`` or ``"length"`` once it has ended.
+        discards: what was drawn and not revealed; ``None`` if that is not kept.
 
     Example (the stop token 9 in a first block of four, whose first place holds the end of the prompt):
         >>> progress = Progress(Request([5], max_new=8, stop_ids=frozenset({9})))
@@ -38,6 +39,12 @@ class Progress:
     num_forwards: int = 0
     length: int | None = None
     finish_reason: str | None = None
+    discards: Discards | None = None
+
+    @classmethod
+    def of(cls, request: Request, number: int, record_discards: bool) -> "Progress":
+        """A request of which nothing is decoded."""
+        return cls(request, number, discards=Discards() if record_discards else None)
 
     def commit(self, ids: list[int], steps: list[int], logprobs: list[float], raw_logprobs: list[float],
                num_prompt: int, num_forwards: int) -> None:
@@ -80,4 +87,5 @@ class Progress:
             tail_raw_logprobs=self.raw_logprobs[n:], finish_reason=self.finish_reason, num_forwards=self.num_forwards,
             num_cache_forwards=0 if block_size is None else len(self.block_ends) - 1, block_size=block_size,
             block_ends=self.block_ends, decoding=decoding, seed=self.request.seed,
-            weight_versions=[version] * len(self.block_ends), text=text)
+            weight_versions=[version] * len(self.block_ends), discards=self.discards,
+            text=text)

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from dllm_rl.config.decoding import DecodingConfig
-from dllm_rl.decoding.scores import SCORES, Scored
+from dllm_rl.decoding.scores import SCORES, Scored, confidences
 
 ScoreOf = Literal["processed", "temperature", "raw"]
 
@@ -156,6 +156,20 @@ class Sampler:
         scores = SCORES[self.score](Scored(self._scored_logits(logits, processed), ids, order)).float()
         return Candidates(ids, self._ordered(self._penalised(scores, ids), order), log_probs(processed, ids),
                           log_probs(logits.float(), ids), processed)
+
+    def score_table(self, logits: Tensor) -> Tensor:
+        """(..., V) float32 score that every id would have as the candidate, of (..., V) logits.
+
+        Orders that are random have none: they are given the number 0 in its place.
+        """
+        processed = processed_logits(logits, self.allowed, self.config, self.top_p_first)
+        scored = self._scored_logits(logits, processed)
+        if self.score == "confidence":
+            scores = confidences(scored).float()
+        else:
+            ids = torch.zeros(logits.shape[:-1], dtype=torch.long, device=logits.device)
+            scores = SCORES[self.score](Scored(scored, ids, ids.double())).float()[..., None].expand_as(scored)
+        return self._penalised(scores, torch.arange(logits.shape[-1], device=logits.device).expand_as(scores))
 
     def _scored_logits(self, logits: Tensor, processed: Tensor) -> Tensor:
         if self.score_of == "raw":

@@ -35,6 +35,11 @@ def confidence(given: Scored) -> Tensor:
     return (picked - given.logits.logsumexp(-1)).exp()
 
 
+def confidences(logits: Tensor) -> Tensor:
+    """(..., V) what ``confidence`` would be of every id, to the last bit."""
+    return (logits - logits.logsumexp(-1, keepdim=True)).exp()
+
+
 def margin_confidence(given: Scored) -> Tensor:
     """(...) largest minus second largest probability, whatever the candidate."""
     first, second = given.logits.softmax(-1).topk(2, dim=-1).values.unbind(-1)

@@ -3,7 +3,8 @@
 from typing import Any
 
 from dllm_rl.config.model import ModelConfig
-from dllm_rl.families import LanguageModel, load_model, outline_model
+from dllm_rl.families import Family, LanguageModel, load_model, outline_model
+from dllm_rl.families.loading import family_of, read_published_config, resolve_folder
 from dllm_rl.families.sanity import check_predictions
 
 
@@ -17,6 +18,11 @@ def load_configured(config: ModelConfig) -> LanguageModel:
 def outline_configured(config: ModelConfig) -> LanguageModel:
     """The same without weights; see ``outline_model``."""
     return outline_model(config.path, config.dtype, **_overrides(config))
+
+
+def family_configured(config: ModelConfig) -> Family:
+    """The family alone, from the checkpoint's ``config.json``; ``ValueError`` as in ``load_model``."""
+    return family_of(read_published_config(resolve_folder(config.path)))
 
 
 def _overrides(config: ModelConfig) -> dict[str, Any]:

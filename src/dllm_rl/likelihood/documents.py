@@ -27,6 +27,7 @@ class Document:
         rows: (M,) index of the tokens whose states predict the targets.
         targets: (M,) number of each target in the flat order of all targets (see ``targets.py``).
         shared: how many leading tokens stand in a parent document instead, the clean prompt blocks of a group.
+        view_length: tokens of each view, where no clean copy is needed and the views are all of the document.
     """
 
     ids: Tensor
@@ -36,6 +37,7 @@ class Document:
     rows: Tensor
     targets: Tensor
     shared: int
+    view_length: int | None
 
 
 def full_ids(sample: Sample | Rollout) -> Tensor:
@@ -99,6 +101,7 @@ def build_document(sample: Sample | Rollout, views: Sequence[View], targets: Seq
         rows=torch.cat(rows),
         targets=torch.cat(list(targets)),
         shared=min(shared_prompt(sample, block), len(clean)),
+        view_length=None if len(clean) else length // len(views),
     )
 
 

@@ -24,12 +24,14 @@ class Pack:
         layout: (N,).
         rows: (M,) index of the tokens whose states predict the targets.
         targets: (M,) number of each target in the flat order of all targets.
+        view_length: if given, every so many tokens attend to each other alone, so that they may be rows of a batch.
     """
 
     ids: Tensor
     layout: Layout
     rows: Tensor
     targets: Tensor
+    view_length: int | None
 
 
 @dataclass
@@ -40,6 +42,13 @@ class _OpenPack:
     parents: dict[tuple[object, ...], int] = field(default_factory=dict)
     prompts: list[tuple[object, ...] | None] = field(default_factory=list)
     length: int = 0
+
+    def takes(self, document: Document, prompt: tuple[object, ...] | None, max_tokens: int | None) -> bool:
+        """Whether there is room for the document, and its views are as long as those that are here."""
+        if not self.documents:
+            return True
+        fits = not max_tokens or self.length + self.cost(document, prompt) <= max_tokens
+        return fits and document.view_length == self.documents[0].view_length
 
     def cost(self, document: Document, prompt: tuple[object, ...] | None) -> int:
         """Tokens the document would add."""
@@ -71,7 +80,8 @@ class _OpenPack:
             rows.append(document.rows - first + length)
             targets.append(document.targets)
             length += len(document.ids) - first
-        return Pack(torch.cat(ids), Layout.join(layouts), torch.cat(rows), torch.cat(targets))
+        return Pack(torch.cat(ids), Layout.join(layouts), torch.cat(rows), torch.cat(targets),
+                    self.documents[0].view_length)
 
 
 def build_packs(samples: Sequence[Sample | Rollout], views: Sequence[Sequence[View]], mask_id: int,
@@ -80,24 +90,27 @@ def build_packs(samples: Sequence[Sample | Rollout], views: Sequence[Sequence[Vi
     """Lay out all views of all samples in packs of at most ``max_tokens`` tokens.
 
     Samples keep their order, so that the samples of a group stand together and share their prompt's blocks. A sample
-    whose views exceed the budget is split between views, each part with its own clean copy. ``shift`` is the family's.
+    whose views exceed the budget is split between views, each part with its own clean copy. Documents without a clean
+    copy, as all of full attention are, share nothing and come in the order of their lengths, one length to a pack.
+    ``shift`` is the family's.
 
     Raises:
         ValueError: a single view exceeds the budget.
     """
-    targets = enumerate_targets(samples, views)
+    targets = enumerate_targets(samples, views, block_size)
     numbers = targets.split(torch.arange(len(targets.labels)))
+    build = partial(build_document, mask_id=mask_id, block_size=block_size, shift=shift)
+    documents = [(document, tuple(sample.prompt_ids))
+                 for sample, own, ids in zip(samples, views, numbers, strict=True)
+                 for group in _grid_groups(sample, own, ids, block_size)
+                 for document in _fit(sample, group, max_tokens, build)]
     packs, current = [], _OpenPack()
-    for sample, own, ids in zip(samples, views, numbers, strict=True):
-        for group in _grid_groups(sample, own, ids, block_size):
-            for document in _fit(sample, group, max_tokens, partial(build_document, mask_id=mask_id, block_size=block_size,
-                                                                    shift=shift)):
-                prompt = (tuple(sample.prompt_ids), document.block[:document.shared].numpy().tobytes())
-                key = prompt if document.shared else None
-                if current.documents and max_tokens and current.length + current.cost(document, key) > max_tokens:
-                    packs.append(current.close())
-                    current = _OpenPack()
-                current.add(document, key)
+    for document, prompt in sorted(documents, key=lambda pair: pair[0].view_length or 0):
+        key = (prompt, document.block[:document.shared].numpy().tobytes()) if document.shared else None
+        if not current.takes(document, key, max_tokens):
+            packs.append(current.close())
+            current = _OpenPack()
+        current.add(document, key)
     if current.documents:
         packs.append(current.close())
     return packs, targets

@@ -54,6 +54,11 @@ def _targets(row: Tensor, sizes: BatchSizes) -> Tensor:
     return counts[place].to(torch.float32) * len(counts)
 
 
+def _views(row: Tensor, sizes: BatchSizes) -> Tensor:
+    """Sum over a view's targets, then the mean over views."""
+    return torch.full(row.shape, float(_num_views(row)))
+
+
 def _tokens(row: Tensor, sizes: BatchSizes) -> Tensor:
     """Mean over all targets."""
     return torch.full(row.shape, float(len(row)))
@@ -68,6 +73,7 @@ DIVISORS: dict[str, Callable[[Tensor, BatchSizes], Tensor]] = {
     "padded_length": _padded_length,
     "max_gen_length": _max_gen_length,
     "targets": _targets,
+    "views": _views,
     "tokens": _tokens,
     "answer_tokens": _answer_tokens,
 }
@@ -91,3 +97,12 @@ def target_scale(options: ReductionOptions, row: Tensor, weight: Tensor, sizes: 
         ValueError: the divisor's length is unknown.
     """
     return weight / DIVISORS[options.divisor](row, sizes)
+
+
+def kl_factor(options: ReductionOptions, kl_options: ReductionOptions, row: Tensor, sizes: BatchSizes) -> Tensor:
+    """(T,) what a target's KL term is multiplied with beside ``target_scale``, so that it is reduced by its own divisor.
+
+    Raises:
+        ValueError: a divisor's length is unknown.
+    """
+    return DIVISORS[options.divisor](row, sizes) / DIVISORS[kl_options.divisor](row, sizes)

@@ -1,5 +1,6 @@
 """What flows between the rooms: tasks, samples, rollouts, scores, views, layouts."""
 
+from dllm_rl.records.discards import Discards
 from dllm_rl.records.engine import Engine
 from dllm_rl.records.layout import Layout
 from dllm_rl.records.rollout import Rollout, Scored
@@ -8,5 +9,5 @@ from dllm_rl.records.target_batch import TargetBatch
 from dllm_rl.records.task import Task
 from dllm_rl.records.view import View, ViewContext
 
-__all__ = ["Engine", "Layout", "Rollout", "Sample", "Scored", "TargetBatch", "Task", "View",
+__all__ = ["Discards", "Engine", "Layout", "Rollout", "Sample", "Scored", "TargetBatch", "Task", "View",
            "ViewContext"]

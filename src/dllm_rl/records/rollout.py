@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from dllm_rl.config.decoding import RecordedDecoding
+from dllm_rl.records.discards import Discards
 from dllm_rl.records.sample import check_sequence
 from dllm_rl.records.task import Task
 
@@ -31,6 +32,7 @@ class Rollout:
         decoding: the settings it was decoded with, with sampler and replay class.
         seed: 64-bit seed of this request; every draw is a function of it (see ``decoding/draws.py``).
         weight_versions: version of the weights each block was decoded with.
+        discards: what was drawn and not revealed, if it was recorded (option ``record_discards``).
         text: the decoded response, special tokens kept; ``None`` without a tokenizer.
 
     Example (prompt of 3, blocks of 4, stop token 9 in the second block; 30 and 31 were decoded beside it):
@@ -56,6 +58,7 @@ class Rollout:
     decoding: RecordedDecoding | None = None
     seed: int = 0
     weight_versions: list[int] = field(default_factory=list)
+    discards: Discards | None = None
     text: str | None = None
 
     def __post_init__(self) -> None:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from dllm_rl.config.decoding import RecordedDecoding
 from dllm_rl.records.atomic import atomic_file
+from dllm_rl.records.discards import Discards
 from dllm_rl.records.layout import Layout
 from dllm_rl.records.rollout import Rollout, Scored
 from dllm_rl.records.sample import Sample
@@ -22,8 +23,8 @@ from dllm_rl.records.view import View
 SCHEMA_VERSION = 1
 _KEY = b"dllm_rl"
 
-Record = TypeVar("Record", Task, Sample, Rollout, Scored, View, Layout)
-_RECORDS = {kind.__name__: kind for kind in (Task, Sample, Rollout, Scored, View, Layout)}
+Record = TypeVar("Record", Task, Sample, Rollout, Discards, Scored, View, Layout)
+_RECORDS = {kind.__name__: kind for kind in (Task, Sample, Rollout, Discards, Scored, View, Layout)}
 
 
 @dataclass(frozen=True)
@@ -68,10 +69,10 @@ _CODECS: dict[Any, _Codec] = {
 
 
 def _codec(hint: Any) -> _Codec:  # noqa: ANN401 - a type hint
-    for kind in (hint, *(kind for known in _CODECS for kind in (known,) if hint == known | None)):
-        if kind in _CODECS:
-            return _CODECS[kind]
-    record = _RECORDS[hint.__name__]
+    kind = next(known for known in (*_CODECS, *_RECORDS.values()) if hint in (known, known | None))
+    if kind in _CODECS:
+        return _CODECS[kind]
+    record = kind
     return _Codec(pa.struct(_fields(record)), lambda value: _encode(value), lambda value: _decode(record, value))
 
 

@@ -16,6 +16,8 @@ class TargetBatch:
         scale: (T,) float32; the reduction: a loss is ``sum(scale * item)``.
         response: (T,) int64; which response of the batch of rollouts a target belongs to.
         row: (T,) int64; which view, numbered through the batch of rollouts.
+        kl_factor: (T,) float32, or 1.0; factor of the target's KL term beside ``scale``, where the two are reduced
+            differently.
 
     Example (two targets of one view, mean over the view's two targets):
         >>> import torch
@@ -31,3 +33,4 @@ class TargetBatch:
     scale: Tensor
     response: Tensor
     row: Tensor
+    kl_factor: Tensor | float = 1.0

@@ -15,12 +15,15 @@ class View:
 
     Attributes:
         masked: (T,) bool; the model sees the mask token here.
-        target: (T,) bool; the log-probability of the true token is wanted here. Targets are response tokens.
+        target: (T,) bool; the log-probability of the true token is wanted here. Targets are response tokens,
+            and in views of whole actions those of the hidden tail.
         weight: (T,) float32; factor of a target's log-probability in an objective, 0 off targets.
         block: (T,) int64 or ``None``; place on the block grid, where it is not ``position // block_size``.
-        labels: (T,) int64 or ``None``; ids to score where they are not the final ones.
-        rival: (T,) bool or ``None``; positions scored by their log-mass of losing (METHODS 2.6).
-        cutoff: float or ``None``; the confidence a rival's candidate stayed below.
+        labels: (T,) int64 or ``None``; ids to score where they are not the final ones, -1 where they are.
+        rival: (T,) bool or ``None``; targets that were not revealed, scored not by a token but by the log-mass of their
+            candidates that lose (METHODS 2.6).
+        cutoff: what a rival's candidate had to score below; ``None`` = what the rule of the rollout's decoding makes of
+            the other targets of the view in the rival's block, which are all that the step revealed.
         draw: index of the Monte Carlo draw the view belongs to.
         node: quadrature node, block or trace step it belongs to.
         log_q: log-probability with which the view itself was drawn.
@@ -64,6 +67,8 @@ class ViewContext:
             models in which every token sees every other.
         seed: of all draws; other epochs or steps take other seeds.
         pad_token_id: what counts as a pad for ``post_num``; ``None`` where there is none.
+        pass_number: which pass over a step's rollouts, from 0; another pass draws anew.
+        num_passes: how many there are.
 
     Example:
         >>> ViewContext(block_size=4, seed=7).pad_token_id is None
@@ -73,9 +78,14 @@ class ViewContext:
     block_size: int | Literal["full"] | None = None
     seed: int = 0
     pad_token_id: int | None = None
+    pass_number: int = 0
+    num_passes: int = 1
 
     def __post_init__(self) -> None:
         if isinstance(self.block_size, str) and self.block_size != "full":
             raise ValueError(f"block_size is {self.block_size!r}; it must be a number or \"full\"")
         if isinstance(self.block_size, int) and self.block_size < 1:
             raise ValueError(f"block_size is {self.block_size}; it must be 1 or larger")
+        if not 0 <= self.pass_number < self.num_passes:
+            raise ValueError(f"pass_number is {self.pass_number}; it counts from 0 and must be below num_passes "
+                             f"{self.num_passes}")

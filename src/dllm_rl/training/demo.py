@@ -58,7 +58,7 @@ def rl_values(run_dir: Path, seed: int) -> dict[str, Any]:
     return {"model": {"path": str(run_dir / "sft" / "checkpoint")}, "tasks": TRAIN, "prompt": {"template": TEMPLATE},
             "evaluation": {"tasks": HELD_OUT, "decoding": DECODING, "every": 40},
             "rollout": {"num_task_per_step": 16, "num_response_per_task": 8, "decoding": DECODING},
-            "engine": ENGINE, "reward": {"name": "math", "answer": "text"}, "views": "trace", "max_steps": 400,
+            "engine": ENGINE, "reward": {"name": "math", "answer": "text"}, "preset": ["tracerl"], "max_steps": 400,
             "optimizer": {"learning_rate": 2e-4}, "seed": seed, "run_dir": str(run_dir / "rl")}
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dllm_rl.config.advice import advice, num_updates, updates_of_step
+from dllm_rl.config.advice import advice, num_updates, old_passes, updates_of_step
 from dllm_rl.config.command import ModelCommandConfig
 from dllm_rl.config.decoding import DecodingConfig
 from dllm_rl.config.evaluation import EvalConfig
@@ -19,6 +19,7 @@ from dllm_rl.families import LanguageModel
 from dllm_rl.records import Task
 from dllm_rl.tasks import load_tasks
 from dllm_rl.training.memory import ModelSizes, decoding_bytes, model_sizes, training_bytes
+from dllm_rl.training.pairs import refuse_rl_pairs, refuse_views
 from dllm_rl.training.samples import load_samples
 from dllm_rl.training.stream import Stream
 from dllm_rl.training.workload import (
@@ -112,6 +113,7 @@ def explain(config: ModelCommandConfig, folder: Path) -> Explanation:
 
 
 def _explain_rl(config: RlConfig, folder: Path, lm: LanguageModel) -> Explanation:
+    refuse_rl_pairs(config, lm.family)
     sizes, rollout, held_out = model_sizes(lm), config.rollout, config.evaluation
     tasks = load_tasks(config.tasks.name, config.tasks.options, folder)
     judged = load_tasks(held_out.tasks.name, held_out.tasks.options, folder)
@@ -126,7 +128,9 @@ def _explain_rl(config: RlConfig, folder: Path, lm: LanguageModel) -> Explanatio
     step = [Fact("tasks", rollout.num_task_per_step), Fact("responses", responses),
             Fact("response tokens, at most", responses * rollout.decoding.max_gen_length),
             Fact("updates, at most", updates_of_step(config)),
-            Fact("passes for old log-probabilities", int(updates_of_step(config) > 1))]
+            Fact("passes for old log-probabilities", old_passes(config)),
+            Fact("tokens forwarded by updates", layout.num_tokens * updates_of_step(config)),
+            Fact("tokens forwarded without gradients", layout.num_tokens * _updates_without_gradients(config))]
     update = [*_layout_facts("responses, at most", layout),
               Fact("tokens as one row per view", layout.num_row_tokens)]
     flying = config.engine.max_num_seqs
@@ -142,7 +146,14 @@ def _explain_rl(config: RlConfig, folder: Path, lm: LanguageModel) -> Explanatio
                         *_training(config, sizes, layout, decoding)], advice(config) + warnings)
 
 
+def _updates_without_gradients(config: RlConfig) -> int:
+    """Updates' worth of tokens in passes without gradients: for old log-probabilities, and to pool targets."""
+    of_old = old_passes(config) * updates_of_step(config) // config.num_train_epochs
+    return of_old + updates_of_step(config) * (config.importance_level != "target")
+
+
 def _explain_sft(config: SftConfig, folder: Path, lm: LanguageModel) -> Explanation:
+    refuse_views(config.views, lm.family)
     sizes, samples = model_sizes(lm), load_samples(config, lm, folder)
     lengths = [len(sample.prompt_ids) + len(sample.response_ids) for sample in samples]
     first = Stream(samples, config.seed).take(0, min(MAX_LAID_OUT, config.batch_size))

@@ -14,35 +14,29 @@ from dllm_rl.engine import Engine
 from dllm_rl.evaluation.answers import Answerer
 from dllm_rl.evaluation.display import Display
 from dllm_rl.evaluation.fitting import fitting_tasks
-from dllm_rl.evaluation.models import load_configured
+from dllm_rl.evaluation.models import family_configured, load_configured
 from dllm_rl.evaluation.summary import summarize
 from dllm_rl.families import LanguageModel
 from dllm_rl.objectives.reduction import BatchSizes
-from dllm_rl.records import Rollout, Scored, TargetBatch, Task
+from dllm_rl.records import Scored, TargetBatch, Task, ViewContext
 from dllm_rl.registry import KL_TERMS, POLICY_LOSSES
 from dllm_rl.rewards import build_reward
 from dllm_rl.tasks import load_tasks
 from dllm_rl.training.batches import UpdateBatch
 from dllm_rl.training.optimizer import Optimizer
+from dllm_rl.training.pairs import refuse_replay_classes, refuse_rl_pairs
 from dllm_rl.training.phases import Phases
+from dllm_rl.training.pooling import LEVELS
 from dllm_rl.training.rl_figures import over_updates, rollout_figures, start_figures, update_figures
 from dllm_rl.training.run_folder import RunFolder
 from dllm_rl.training.runner import Figures, Report, train
 from dllm_rl.training.selection import Selection, Selector
 from dllm_rl.training.stream import Stream
 from dllm_rl.training.updates import Scores
-from dllm_rl.views import build_views
+from dllm_rl.views import views_in
 
 EVALUATIONS_AVERAGED = 3
 """Last evaluations whose mean a run is judged by: one evaluation of a moving policy says little."""
-
-
-REPLAY_CLASSES = {
-    "selection": "tokens drawn from each step's own softmax",
-    "history": "their distributions depended on stale or fused states",
-    "edit": "tokens were changed after they had been revealed",
-}
-"""What a record of each class says about a rollout."""
 
 
 def run_rl(config: RlConfig, folder: Path, display: Display) -> Figures:
@@ -61,6 +55,7 @@ def run_rl(config: RlConfig, folder: Path, display: Display) -> Figures:
         ValueError: anything the user can mend.
         FloatingPointError: logits or gradients are not finite; the last checkpoint holds the last good weights.
     """
+    refuse_rl_pairs(config, family_configured(config.model))
     loop = RlLoop(config, folder, load_configured(config.model))
     display.line(f"first prompt: {loop.first_prompt()!r}")
     for line in loop.notices():
@@ -177,31 +172,35 @@ class RlLoop:
         self._engine.version = self.optimizer.num_updates
         with phases("rollout"):
             groups = self._rollouts.decode(tasks, config.seed + 1 + number)
-        refuse_replay_classes(groups, config.rollout.replay_classes)
+        refuse_replay_classes({rollout.decoding.replay_class for group in groups for rollout in group
+                               if rollout.decoding is not None}, config.rollout.replay_classes)
         with phases("reward"):
             return self._rollouts.score(tasks, groups)
 
-    def _batches(self, selection: Selection, number: int, phases: Phases) -> list[UpdateBatch]:
-        """The selected rollouts in one batch per update of an epoch."""
+    def _batches(self, selection: Selection, number: int, phases: Phases, pass_number: int = 0) -> list[UpdateBatch]:
+        """The selected rollouts in one batch per update of a pass over them."""
         config, rollouts = self._config, selection.rollouts
         with phases("layout"):
             blocks: Literal["full"] | None = "full" if self.lm.block_size is None else None      # else each rollout's own
-            views = build_views(config.views.name, rollouts, seed=config.seed + number, folder=self._folder,
-                                block_size=blocks, pad_token_id=self.lm.pad_token_id, **config.views.option_values())
+            context = ViewContext(blocks, config.seed + number, self.lm.pad_token_id, pass_number,
+                                  config.num_train_epochs)
+            views = views_in(context, config.views, rollouts, self._folder)
             padded = max(len(rollout.response_ids) for rollout in rollouts)
-            batches = []
+            batches, make = [], LEVELS[config.importance_level]
             for share in torch.arange(len(rollouts)).tensor_split(min(config.updates_per_step, len(rollouts))):
                 own = [rollouts[place] for place in share]
                 sizes = BatchSizes(padded, sum(len(rollout.response_ids) for rollout in own),
                                    config.rollout.decoding.max_gen_length)
-                batches.append(UpdateBatch(self.lm, own, [views[place] for place in share], selection.advantages[share],
-                                           sizes, config.reduction, config.max_tokens_per_micro_batch))
+                batches.append(make(self.lm, own, [views[place] for place in share], selection.advantages[share],
+                                           sizes, config.reduction, config.max_tokens_per_micro_batch, config.kl_reduction))
         return batches
 
     def _update(self, selection: Selection, number: int, phases: Phases, rollout_tokens: int) -> Figures:
         """All updates of a step; old log-probabilities are those before the first."""
-        batches = self._batches(selection, number, phases)
-        order = batches * self._config.num_train_epochs
+        passes, redraw = self._config.num_train_epochs, self._config.redraw_views
+        batches = [batch for place in range(passes if redraw else 1)
+                   for batch in self._batches(selection, number, phases, place)]
+        order = batches if redraw else batches * passes
         before: list[Scores] = []
         if len(order) > 1:
             with phases("old_log_probs"):
@@ -222,17 +221,7 @@ class RlLoop:
 
     def _items(self, batch: TargetBatch) -> Tensor:
         items = self._policy_items(batch)
-        return items + self._config.beta * self._kl(batch) if self._config.beta else items
-
-
-def refuse_replay_classes(groups: Sequence[Sequence[Rollout]], allowed: Sequence[str]) -> None:
-    """Raise ``ValueError`` if a rollout's log-probabilities cannot be recomputed as training would."""
-    found = {rollout.decoding.replay_class for group in groups for rollout in group if rollout.decoding is not None}
-    for name in sorted(found - set(allowed)):
-        raise ValueError(
-            f"rollouts are of replay class {name!r} ({REPLAY_CLASSES[name]}), which training cannot recompute; decode "
-            "rollouts exactly (rollout.decoding.cache=none, cfg_scale=0, another strategy), or accept the mismatch with "
-            f"rollout.replay_classes=[{','.join([*allowed, name])}]")
+        return items + self._config.beta * batch.kl_factor * self._kl(batch) if self._config.beta else items
 
 
 def _token_figures(batches: Sequence[UpdateBatch], rollout_tokens: int) -> Figures:

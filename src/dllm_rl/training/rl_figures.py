@@ -8,7 +8,7 @@ from torch import Tensor
 
 from dllm_rl.evaluation.summary import summarize
 from dllm_rl.objectives.diagnostics import ratio_statistics
-from dllm_rl.records import Scored
+from dllm_rl.records import Rollout, Sample, Scored
 from dllm_rl.training.batches import UpdateBatch
 from dllm_rl.training.updates import Items, Scores
 
@@ -35,7 +35,7 @@ def _mean(values: Sequence[float]) -> float:
 
 
 def recorded_gap(batch: UpdateBatch, scores: Scores) -> Tensor:
-    """(M,) absolute difference of recorded and recomputed log-probabilities (nats) at targets that have both.
+    """Absolute difference of recorded and recomputed log-probabilities (nats) at revealed tokens that have both.
 
     With ``trace`` views of ``shrink=1`` the contexts are the sampler's own, and the difference is rounding. Other views
     show other contexts, so that there it says how far these are from the sampler's.
@@ -43,12 +43,19 @@ def recorded_gap(batch: UpdateBatch, scores: Scores) -> Tensor:
     targets = batch.targets
     recorded = torch.full(targets.labels.shape, float("nan"))
     for number, sample in enumerate(batch.samples):
-        values = vars(sample).get("raw_logprobs")
+        values = _recorded(sample)
         if values is not None:
-            own = (targets.response == number).nonzero()[:, 0]
+            own = (targets.own & (targets.response == number)).nonzero()[:, 0]
             recorded[own] = torch.tensor(values)[targets.position[own] - len(sample.prompt_ids)]
     gap = (scores.logps.cpu() - recorded).abs()
     return gap[~gap.isnan()]
+
+
+def _recorded(sample: Sample | Rollout) -> list[float] | None:
+    """Raw log-probabilities of response and hidden tail, NaN where only the response's are known."""
+    if not isinstance(sample, Rollout) or sample.raw_logprobs is None:
+        return None
+    return sample.raw_logprobs + (sample.tail_raw_logprobs or [float("nan")] * len(sample.tail_ids))
 
 
 def start_figures(batches: Sequence[UpdateBatch], scores: Sequence[Scores]) -> Figures:

@@ -6,13 +6,14 @@ import torch
 
 from dllm_rl.config.sft import SftConfig
 from dllm_rl.evaluation.display import Display
-from dllm_rl.evaluation.models import load_configured
+from dllm_rl.evaluation.models import family_configured, load_configured
 from dllm_rl.families import LanguageModel
 from dllm_rl.objectives.cross_entropy import cross_entropy
 from dllm_rl.objectives.reduction import BatchSizes
 from dllm_rl.records import Sample
 from dllm_rl.training.batches import UpdateBatch
 from dllm_rl.training.optimizer import Optimizer
+from dllm_rl.training.pairs import refuse_views
 from dllm_rl.training.phases import Phases
 from dllm_rl.training.runner import Figures, Report, train
 from dllm_rl.training.samples import load_samples
@@ -39,6 +40,7 @@ def run_sft(config: SftConfig, folder: Path, display: Display) -> Figures:
         ValueError: anything the user can mend.
         FloatingPointError: the gradient is not finite; the last checkpoint holds the last good weights.
     """
+    refuse_views(config.views, family_configured(config.model))
     return train(SftLoop(config, folder, load_configured(config.model)), config, display, "sft")
 
 

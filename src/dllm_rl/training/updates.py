@@ -29,6 +29,7 @@ class TargetColumns:
     old_logps: Tensor | None
     advantages: Tensor
     scale: Tensor
+    kl_factor: Tensor
 
 
 @dataclass(frozen=True)
@@ -53,8 +54,7 @@ def evaluate(lm: LanguageModel, packs: Sequence[Pack], targets: Targets) -> Scor
     found = torch.zeros(len(targets.labels), 2, device=lm.device)
     with torch.no_grad():
         for pack in packs:
-            found[pack.targets.to(lm.device)] = pack_log_probs(lm, pack, targets.labels[pack.targets],
-                                                               log_probs_and_entropy)
+            found[pack.targets.to(lm.device)] = pack_log_probs(lm, pack, targets, log_probs_and_entropy)
     return Scores(found[:, 0], found[:, 1])
 
 
@@ -64,14 +64,21 @@ def backward(lm: LanguageModel, packs: Sequence[Pack], targets: Targets, columns
     loss, scores = 0.0, torch.zeros(len(targets.labels), 2, device=lm.device)
     for pack in packs:
         where = pack.targets
-        found = pack_log_probs(lm, pack, targets.labels[where], log_probs_and_entropy)
+        found = pack_log_probs(lm, pack, targets, log_probs_and_entropy)
         logps = found[:, 0]
         old = logps.detach() if columns.old_logps is None else columns.old_logps[where].to(lm.device)
         rest = [column[where].to(lm.device) for column in
-                (columns.advantages, columns.scale, targets.response, targets.row)]
+                (columns.advantages, columns.scale, targets.response, targets.row, columns.kl_factor)]
         batch = TargetBatch(logps, old, *rest)
         part = (batch.scale * items(batch)).sum()
         part.backward()
         loss += float(part.detach())
         scores[where.to(lm.device)] = found.detach()
     return Scores(scores[:, 0], scores[:, 1], loss)
+
+
+def backward_linear(lm: LanguageModel, packs: Sequence[Pack], targets: Targets, factor: Tensor) -> None:
+    """Accumulate the gradient of ``sum(factor * log-probability)`` over all targets, ``factor`` (M,) without gradients."""
+    for pack in packs:
+        logps = pack_log_probs(lm, pack, targets)
+        (factor[pack.targets.to(factor.device)] * logps).sum().backward()

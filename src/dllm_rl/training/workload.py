@@ -14,9 +14,9 @@ from dllm_rl.decoding.request import encode_prompt, position_grain, resolve_bloc
 from dllm_rl.decoding.schedules import num_steps
 from dllm_rl.families import LanguageModel
 from dllm_rl.likelihood import build_packs
-from dllm_rl.records import Rollout, Sample, Task, View
+from dllm_rl.records import Discards, Rollout, Sample, Task, View, ViewContext
 from dllm_rl.tasks.prompts import render_prompt
-from dllm_rl.views import build_views
+from dllm_rl.views import views_in
 
 MAX_PROMPTS = 256
 """Prompts that are tokenised to learn how long they are."""
@@ -84,17 +84,30 @@ def longest_rollout(lm: LanguageModel, prompt: list[int], decoding: DecodingConf
     """
     token = 1 if lm.pad_token_id == 0 else 0
     if lm.block_size is None:
-        length = decoding.max_gen_length
-        return Rollout(prompt, [token] * length, list(range(1, length + 1)), seed=seed)
+        length, size = decoding.max_gen_length, resolve_canvas(lm, decoding, one_block=False)[0]
+        steps, ends = list(range(1, length + 1)), list(range(size, length + 1, size))
+        return Rollout(prompt, [token] * length, steps, block_ends=ends, discards=_left_behind(steps, ends), seed=seed)
     size = resolve_block_size(lm, decoding)
     start, length = len(prompt), decoding.max_gen_length
-    steps: list[int] = []
+    steps = []
     for begin in range(start // size * size, start + length, size):
         done = steps[-1] if steps else 0
         count = begin + size - max(begin, start)
         steps += [done + 1 + min(place, num_steps(decoding, size) - 1) for place in range(count)]
+    ends = list(range(size - start % size, len(steps) + 1, size))
     return Rollout(prompt, [token] * length, steps[:length], tail_ids=[token] * (len(steps) - length),
-                   tail_steps=steps[length:], block_size=size, seed=seed)
+                   tail_steps=steps[length:], block_size=size, block_ends=ends, discards=_left_behind(steps, ends),
+                   seed=seed)
+
+
+def _left_behind(steps: list[int], ends: list[int]) -> Discards:
+    """A discarded candidate, of id 0, at every position of its block that a step left masked."""
+    found = Discards()
+    for begin, end in zip([0, *ends], ends, strict=False):
+        for step in sorted(set(steps[begin:end])):
+            places = [place for place in range(begin, end) if steps[place] > step]
+            found.add(step, places, [0] * len(places))
+    return found
 
 
 @dataclass(frozen=True)
@@ -178,6 +191,7 @@ def rollout_layout(config: RlConfig, folder: Path, lm: LanguageModel, prompts: S
     num_samples = -(-total // min(config.updates_per_step, total))
     rollouts = [longest_rollout(lm, prompts[number // size], config.rollout.decoding, number)
                 for number in range(min(num_samples, MAX_LAID_OUT, len(prompts) * size))]
-    views = build_views(config.views.name, rollouts, seed=config.seed, folder=folder, pad_token_id=lm.pad_token_id,
-                        block_size="full" if lm.block_size is None else None, **config.views.option_values())
+    context = ViewContext("full" if lm.block_size is None else None, config.seed, lm.pad_token_id,
+                          num_passes=config.num_train_epochs)
+    views = views_in(context, config.views, rollouts, folder)
     return lay_out(lm, rollouts, views, config.max_tokens_per_micro_batch, num_samples)

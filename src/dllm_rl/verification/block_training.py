@@ -115,4 +115,4 @@ def _check_loss(entry: Entry, lm: LanguageModel, masked: Tensor, probability: Te
     loss = (batch.scale * cross_entropy(batch)).sum()
     loss.backward()
     yield close("loss", loss.detach(), torch.tensor(entry.fields["loss"]), LOSS_TOLERANCE)
-    yield gradient_norms("grad_norms", lm.backbone, entry.fields["grad_norms"])
+    yield gradient_norms("grad_norms", lm, entry.fields["grad_norms"])

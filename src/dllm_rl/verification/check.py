@@ -1,9 +1,12 @@
 """The outcome of comparing one quantity with its stored value."""
 
+import re
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+from dllm_rl.families import LanguageModel
 
 LOGIT_TOLERANCE = 1e-4
 LOSS_TOLERANCE = 1e-5
@@ -39,10 +42,19 @@ def close(quantity: str, ours: Tensor, theirs: Tensor, tolerance: float) -> Chec
     return Check(quantity, float(worst), tolerance)
 
 
-def gradient_norms(quantity: str, model: torch.nn.Module, stored: dict[str, float]) -> Check:
-    """Norms of the parameters' gradients: largest relative difference; parameters must be the same ones."""
-    ours = {name: float(p.grad.norm()) for name, p in model.named_parameters() if p.grad is not None}
-    if ours.keys() != stored.keys():
-        return Check(f"{quantity} of other parameters: {sorted(ours.keys() ^ stored.keys())}", float("inf"), 0.0)
-    worst = max(abs(ours[name] - norm) / max(abs(norm), 1e-12) for name, norm in stored.items())
+def gradient_norms(quantity: str, lm: LanguageModel, stored: dict[str, float]) -> Check:
+    """Norms of the parameters' gradients, stored under published names: largest relative difference; the same ones."""
+    theirs = {_backbone_name(name, lm): norm for name, norm in stored.items()}
+    ours = {name: float(p.grad.norm()) for name, p in lm.backbone.named_parameters() if p.grad is not None}
+    if ours.keys() != theirs.keys():
+        return Check(f"{quantity} of other parameters: {sorted(ours.keys() ^ theirs.keys())}", float("inf"), 0.0)
+    worst = max(abs(ours[name] - norm) / max(abs(norm), 1e-12) for name, norm in theirs.items())
     return Check(quantity, worst, GRADIENT_TOLERANCE)
+
+
+def _backbone_name(published: str, lm: LanguageModel) -> str:
+    for pattern, ours in lm.family.weight_names.items():
+        name, found = re.subn(f"^{pattern}", ours, published)
+        if found:
+            return name
+    return published

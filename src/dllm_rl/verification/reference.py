@@ -21,12 +21,14 @@ class Entry:
         name: unique within the section.
         fields: the entry as it stands in the index.
         arrays: all arrays of the folder.
+        index: the whole index, which holds inputs that entries share.
     """
 
     section: str
     name: str
     fields: dict[str, Any]
     arrays: dict[str, Tensor]
+    index: dict[str, Any]
 
     def array(self, field: str) -> Tensor:
         """The array a field of the entry names.
@@ -70,7 +72,7 @@ class Reference:
 
     def sections(self) -> dict[str, list[Entry]]:
         """All entries by section, in the order of the index."""
-        return {section: [Entry(section, entry["name"], entry, self.arrays) for entry in entries]
+        return {section: [Entry(section, entry["name"], entry, self.arrays, self.index) for entry in entries]
                 for section, entries in self.index.items()
                 if isinstance(entries, list) and entries and isinstance(entries[0], dict) and "name" in entries[0]}
 

@@ -1,4 +1,4 @@
-"""Checks of the ``training`` section for block models: rows, log-probabilities, losses, gradients under upstream's rules.
+"""Checks of the ``training`` section under upstream's rules: block models here, full attention in ``canvas_training``.
 
 Our log-probabilities and gradients come from packed shared-clean documents, the stored ones from one row per view.
 """
@@ -9,15 +9,12 @@ import torch
 from torch import Tensor
 
 from dllm_rl.attention import DenseAttention, may_attend
-from dllm_rl.config.options import MaskViewOptions, ReductionOptions, TokenClipOptions
+from dllm_rl.config.options import MaskViewOptions, ReductionOptions
 from dllm_rl.families import LanguageModel
-from dllm_rl.likelihood import build_packs, pack_log_probs
-from dllm_rl.objectives.cross_entropy import cross_entropy
-from dllm_rl.objectives.policy_losses import token_clip
-from dllm_rl.objectives.reduction import BatchSizes, target_scale
-from dllm_rl.records import Sample, TargetBatch, View, ViewContext
-from dllm_rl.registry import KL_TERMS
-from dllm_rl.verification.check import LOGIT_TOLERANCE, LOSS_TOLERANCE, Check, close, exact, gradient_norms
+from dllm_rl.records import Sample, View, ViewContext
+from dllm_rl.verification.canvas_training import check_canvas_rl, check_canvas_sft
+from dllm_rl.verification.check import LOGIT_TOLERANCE, Check, close, exact
+from dllm_rl.verification.packed_loss import PackedLoss, StoredLogProbs, check_rl, check_sft, upstream_config
 from dllm_rl.verification.reference import Entry
 from dllm_rl.verification.rows import Rows, padded_rows, padded_samples
 from dllm_rl.views import build_views, view_of_mask
@@ -98,72 +95,41 @@ def _check_logits(entry: Entry, rows: Rows, lm: LanguageModel) -> Iterator[Check
         yield close("logits", ours[where], stored[where], LOGIT_TOLERANCE)
 
 
-class _PackedLoss:
-    """Losses of an entry through packed documents."""
-
-    def __init__(self, entry: Entry, lm: LanguageModel, samples: list[Sample], views: list[list[View]]) -> None:
-        self._entry, self._lm = entry, lm
-        self._packs, self.targets = build_packs(samples, views, lm.mask_token_id, lm.block_size)
-        sizes = BatchSizes(padded_length=entry.fields["L1"], answer_tokens=0)
-        self._scale = target_scale(ReductionOptions(divisor="padded_length"), self.targets.row, self.targets.weight,
-                                   sizes)
-
-    def log_probs(self) -> Tensor:
-        """(M,) log-probabilities at all targets."""
-        values = torch.zeros(len(self.targets.labels))
-        for pack in self._packs:
-            found = pack_log_probs(self._lm, pack, self.targets.labels[pack.targets])
-            values = values.index_copy(0, pack.targets, found)
-        return values
-
-    def checks(self, name: str, old: Tensor | None, advantages: Tensor, items: Callable[[TargetBatch], Tensor],
-               suffix: str) -> Iterator[Check]:
-        """Loss and gradient norms of ``items``; ``old`` = None takes the model's own log-probabilities."""
-        self._lm.backbone.zero_grad()
-        logps = self.log_probs()
-        batch = TargetBatch(logps, logps.detach() if old is None else old, advantages, self._scale,
-                            self.targets.response, self.targets.row)
-        loss = (batch.scale * items(batch)).sum()
-        loss.backward()
-        stored = torch.tensor(self._entry.fields[f"loss{suffix}"])
-        yield close(f"loss {name}", loss.detach(), stored, LOSS_TOLERANCE)
-        yield gradient_norms(f"grad_norms {name}", self._lm.backbone, self._entry.fields[f"grad_norms{suffix}"])
+def _check_rl(entry: Entry, rows: Rows, loss: PackedLoss) -> Iterator[Check]:
+    advantages = torch.tensor(entry.fields["rewards"])[rows.samples % len(entry.fields["rewards"])]
+    yield close("row_rewards", advantages, torch.tensor(entry.fields["row_rewards"]), 0.0)
+    stored = StoredLogProbs(entry.array("logp")[rows.targets], entry.array("old_logp")[rows.targets],
+                            advantages[loss.targets.row])
+    yield from check_rl(upstream_config(entry), loss, stored)
 
 
-def _check_rl(entry: Entry, rows: Rows, loss: _PackedLoss) -> Iterator[Check]:
-    config = entry.fields["config"]
-    kl = KL_TERMS.load("k3" if config["use_kl_estimator_k3"] else "k1")
-    options = TokenClipOptions(eps=config["eps"])
+def _check_block(entry: Entry, lm: LanguageModel) -> Iterator[Check]:
+    fields, method = entry.fields, entry.fields["config"]["method"]
+    if method not in METHODS:
+        raise ValueError(f"{entry.section}/{entry.name}: unknown method {method!r}; known: {', '.join(METHODS)}")
+    step_maps = entry.optional_array("step_maps_full")
+    if method == "trace":      # the entry of trace SFT uses the maps of the entry ``trace``
+        step_maps = entry.arrays["train/trace/step_maps"]
+    samples = padded_samples(entry.array("input_ids"), fields["L0"], fields["pad_id"], step_maps)
+    samples, views = METHODS[method](entry, samples)
+    rows = padded_rows(samples, views, fields["L0"], fields["mask_id"], fields["pad_id"])
+    loss = PackedLoss(entry, lm, samples, views)
+    yield from _check_rows(entry, rows)
+    yield from _check_logits(entry, rows, lm)
+    yield from (_check_rl(entry, rows, loss) if fields["kind"] == "rl_block" else check_sft(loss, ReductionOptions()))
 
-    def items(batch: TargetBatch) -> Tensor:
-        return token_clip(batch, options) + config["beta"] * kl(batch)
 
-    row_rewards = torch.tensor(entry.fields["rewards"])[rows.samples % len(entry.fields["rewards"])]
-    yield close("row_rewards", row_rewards, torch.tensor(entry.fields["row_rewards"]), 0.0)
-    with torch.no_grad():
-        yield close("logp", loss.log_probs(), entry.array("logp")[rows.targets], LOGIT_TOLERANCE)
-    advantages = row_rewards[loss.targets.row]
-    yield from loss.checks("on policy", None, advantages, items, "_on_policy")
-    yield from loss.checks("old logp", entry.array("old_logp")[rows.targets], advantages, items, "_old_logp")
+KINDS = {"rl_block": _check_block, "sft_block": _check_block, "rl": check_canvas_rl, "sft": check_canvas_sft}
+"""Checks by the kind of an entry."""
 
 
 def check_training(entry: Entry, lm: LanguageModel) -> list[Check]:
-    """Everything an ``rl_block`` or ``sft_block`` entry stores.
+    """Everything a ``training`` entry stores.
 
     Raises:
         ValueError: an entry of another kind or method.
     """
-    fields, config = entry.fields, entry.fields["config"]
-    if fields["kind"] not in ("rl_block", "sft_block") or config["method"] not in METHODS:
-        raise ValueError(f"{entry.section}/{entry.name}: unknown kind {fields['kind']!r}, method {config['method']!r}")
-    step_maps = entry.optional_array("step_maps_full")
-    if config["method"] == "trace":      # the entry of trace SFT uses the maps of the entry ``trace``
-        step_maps = entry.arrays["train/trace/step_maps"]
-    samples = padded_samples(entry.array("input_ids"), fields["L0"], fields["pad_id"], step_maps)
-    samples, views = METHODS[config["method"]](entry, samples)
-    rows = padded_rows(samples, views, fields["L0"], fields["mask_id"], fields["pad_id"])
-    loss = _PackedLoss(entry, lm, samples, views)
-    checks = [*_check_rows(entry, rows), *_check_logits(entry, rows, lm)]
-    if fields["kind"] == "rl_block":
-        return [*checks, *_check_rl(entry, rows, loss)]
-    return [*checks, *loss.checks("sft", None, torch.ones(len(loss.targets.labels)), cross_entropy, "")]
+    kind = entry.fields["kind"]
+    if kind not in KINDS:
+        raise ValueError(f"{entry.section}/{entry.name}: unknown kind {kind!r}; known: {', '.join(KINDS)}")
+    return list(KINDS[kind](entry, lm))

@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from dllm_rl.config.base import read_options
+from dllm_rl.config.choice import Choice
 from dllm_rl.records import Rollout, Sample, View, ViewContext
 from dllm_rl.registry import VIEWS
 from dllm_rl.views.masks import view_of_mask
 
-__all__ = ["build_views", "view_of_mask"]
+__all__ = ["build_views", "view_of_mask", "views_in"]
 
 
 def build_views(name: str, samples: Sequence[Sample | Rollout], *, seed: int = 0,
@@ -39,8 +40,14 @@ def build_views(name: str, samples: Sequence[Sample | Rollout], *, seed: int = 0
         >>> [view.target.nonzero()[:, 0].tolist() for view in own]
         [[2], [3]]
     """
-    build = VIEWS.load(name, folder)
-    model = VIEWS.options(name)
-    parsed = options if model is None else read_options(model, options, f"view {name!r}")
     context = ViewContext(block_size=block_size, seed=seed, pad_token_id=pad_token_id)
+    return views_in(context, Choice(name, options), samples, folder)
+
+
+def views_in(context: ViewContext, choice: Choice, samples: Sequence[Sample | Rollout],
+             folder: Path | None = None) -> list[list[View]]:
+    """As ``build_views``, in a given context, which may be a later pass over the same samples."""
+    build = VIEWS.load(choice.name, folder)
+    model, options = VIEWS.options(choice.name), choice.option_values()
+    parsed = options if model is None else read_options(model, options, f"view {choice.name!r}")
     return [build(sample, parsed, context) for sample in samples]

@@ -25,7 +25,7 @@ def draw_noise(sample: Sample | Rollout, options: BlockViewOptions, context: Vie
     start, num_response = len(sample.prompt_ids), len(sample.response_ids)
     shared_by = {"document": torch.zeros(num_response, dtype=torch.long),
                  "block": blocks_of(sample, options, context)[start:start + num_response]}[options.level]
-    key = sample_key(sample, context.seed)
+    key = sample_key(sample, context)
     for attempt in range(MAX_DRAWS):
         ratio = uniform_numbers(key, Purpose.RATIO, attempt, shared_by)
         probability = (1 - options.min_p) * ratio + options.min_p

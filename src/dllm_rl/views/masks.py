@@ -4,6 +4,7 @@ Letters: P prompt tokens, n response tokens, m tokens of the hidden tail, T = P 
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -88,6 +89,12 @@ def view_of_mask(sample: Sample | Rollout, mask: Tensor, options: MaskViewOption
                          f"shape ({num_response},)")
     masked = torch.cat([mask, torch.ones(len(sample.tail_ids), dtype=torch.bool)])
     return view_of_groups(sample, masked, mask, options, context, weight=weight, draw=draw)
+
+
+def with_further_targets(view: View, further: Tensor, num_prompt: int) -> View:
+    """The view with more targets of weight 1, (n + m,) bool over response and hidden tail."""
+    more = torch.cat([torch.zeros(num_prompt, dtype=torch.bool), further])
+    return replace(view, target=view.target | more, weight=torch.where(more, 1.0, view.weight))
 
 
 def with_targets(views: Iterable[View]) -> list[View]:

@@ -9,7 +9,7 @@ from enum import IntEnum
 import torch
 from torch import Tensor
 
-from dllm_rl.records import Rollout, Sample
+from dllm_rl.records import Rollout, Sample, ViewContext
 from dllm_rl.records.hashing import hash_sequence, hash_words, uniform
 
 
@@ -19,13 +19,15 @@ class Purpose(IntEnum):
     RATIO = 1
     MASK = 2
     FORCED = 3
+    PROMPT = 4
 
 
-def sample_key(sample: Sample | Rollout, seed: int) -> Tensor:
-    """0-d int64 word that stands for this sample under this seed."""
+def sample_key(sample: Sample | Rollout, context: ViewContext) -> Tensor:
+    """0-d int64 word that stands for this sample in a pass of the context's seed."""
     prompt = hash_sequence(torch.tensor(sample.prompt_ids, dtype=torch.long))
     response = hash_sequence(torch.tensor(sample.response_ids, dtype=torch.long))
-    return hash_words(seed, sample.seed if isinstance(sample, Rollout) else 0, prompt, response)
+    key = hash_words(context.seed, sample.seed if isinstance(sample, Rollout) else 0, prompt, response)
+    return hash_words(key, context.pass_number) if context.pass_number else key
 
 
 def uniform_numbers(key: Tensor, purpose: Purpose, draw: int, index: Tensor) -> Tensor:

@@ -24,7 +24,7 @@ def draw_masks(sample: Sample | Rollout, options: RandomViewOptions, context: Vi
     start, num_response = len(sample.prompt_ids), len(sample.response_ids)
     shared_by = {"block": blocks_of(sample, options, context)[start:start + num_response],
                  "token": torch.arange(num_response)}[options.level]
-    key = sample_key(sample, context.seed)
+    key = sample_key(sample, context)
     for draw in range(options.mask_times_per_sample):
         ratio = uniform_numbers(key, Purpose.RATIO, draw, shared_by)
         yield bernoulli_mask(key, draw, options.lower_p + (options.upper_p - options.lower_p) * ratio)
