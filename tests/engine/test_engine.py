@@ -54,7 +54,7 @@ def assert_all_equal(found: list[list[Rollout]], expected: list[list[Rollout]]) 
 @pytest.mark.parametrize("name", BLOCK)
 def test_every_strategy_gives_the_same_rollouts(name: str, temperature: float, lm: LanguageModel) -> None:
     config = DecodingConfig(max_gen_length=11, temperature=temperature, remasking_strategy=name, dynamic_threshold=0.3,
-                            stop_token_list=STOPS, top_k=40)
+                            stop_token_list=STOPS, top_k=40, record_discards=True)
     prompts = [[7, 8, 9], [11, 12, 13, 14, 15, 16, 17, 18], [21], [7, 8, 9, 10, 30]]
     expected = generate(lm, prompts, config, num_samples=2)
     engine = Engine(lm, EngineConfig(max_num_seqs=3, max_prefill_tokens=4))
@@ -68,7 +68,8 @@ def test_every_strategy_gives_the_same_rollouts(name: str, temperature: float, l
 def test_every_strategy_gives_the_same_canvases(name: str, temperature: float, cache: dict[str, Any],
                                                 full: LanguageModel) -> None:
     config = DecodingConfig(max_gen_length=12, block_size=4, steps=7, temperature=temperature, remasking_strategy=name,
-                            dynamic_threshold=0.3, stop_token_list=STOPS, top_k=40, block_delimiters=[3], **cache)
+                            dynamic_threshold=0.3, stop_token_list=STOPS, top_k=40, block_delimiters=[3],
+                            record_discards=True, **cache)
     prompts = [[7, 8, 9], [11, 12, 13, 14, 15, 16, 17, 18], [21], [7, 8, 9, 10, 30]]
     engine = Engine(full, EngineConfig(max_num_seqs=3))
     assert engine.is_fast(config) == (name != "adablock")

@@ -4,13 +4,22 @@ Letters: B rows, b positions of the canvas, M positions with a candidate.
 """
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from dllm_rl.config.decoding import DecodingConfig
-from dllm_rl.decoding.progress import Progress
+from dllm_rl.decoding.request import Request
 from dllm_rl.decoding.strategies import Strategy, sampler_class_of
+from dllm_rl.records import Discards
+
+
+class Keeper(Protocol):
+    """A request on its way that keeps its discarded candidates, or not."""
+
+    request: Request
+    discards: Discards | None
 
 
 def compares_discards(strategy: Strategy, config: DecodingConfig) -> bool:
@@ -18,7 +27,7 @@ def compares_discards(strategy: Strategy, config: DecodingConfig) -> bool:
     return config.record_discards and sampler_class_of(strategy, config, greedy=False) == "drawn"
 
 
-def note_discards(rows: Sequence[Progress], chosen: Tensor, position: Tensor, places: Tensor, ids: Tensor,
+def note_discards(rows: Sequence[Keeper], chosen: Tensor, position: Tensor, places: Tensor, ids: Tensor,
                   forwards: Tensor) -> None:
     """Add a step's discarded candidates to the records of its rows. Reads tensors on the host.
 
@@ -34,6 +43,6 @@ def note_discards(rows: Sequence[Progress], chosen: Tensor, position: Tensor, pl
     row = torch.div(places, chosen.shape[1], rounding_mode="floor")[left].tolist()
     where, drawn, steps = position.flatten()[places[left]].tolist(), ids[left].tolist(), forwards.tolist()
     for number, place, token in zip(row, where, drawn, strict=True):
-        progress = rows[number]
-        if progress.discards is not None:
-            progress.discards.add(steps[number], [place - len(progress.request.prompt_ids)], [token])
+        keeper = rows[number]
+        if keeper.discards is not None:
+            keeper.discards.add(steps[number], [place - len(keeper.request.prompt_ids)], [token])

@@ -3,11 +3,13 @@
 Letters: n sequences in flight, r rows, b block size, H hidden size.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 import torch
 from torch import Tensor
 
+from dllm_rl.decoding.discarding import note_discards
+from dllm_rl.engine.job import Job
 from dllm_rl.engine.settings import Settings
 from dllm_rl.engine.slots import Slots
 from dllm_rl.families import LanguageModel
@@ -20,29 +22,29 @@ class Denoiser:
         """For the sequences of ``slots``."""
         self._lm, self._slots = lm, slots
 
-    def step(self, num: int, hidden: Tensor, used: Collection[Settings]) -> Tensor:
+    def step(self, flying: Sequence[Job], hidden: Tensor, used: Collection[Settings]) -> Tensor:
         """Reveal what is due.
 
         Args:
-            num: n.
+            flying: the n sequences in flight.
             hidden: (n, b, H) states that predict the current blocks.
-            used: the settings of the sequences in flight.
+            used: their settings.
 
         Returns:
             (n,) bool, blocks that still have masks after their last step: their strategy is at fault.
         """
-        slots = self._slots
+        slots, num = self._slots, len(flying)
         slots.forwards[:num] += slots.masked[:num].any(1)
         slots.number[:num] += 1
         stuck = torch.zeros(num, dtype=torch.bool, device=hidden.device)
         for settings in used:
             rows = (slots.settings[:num] == settings.number).nonzero()[:, 0] if len(used) > 1 else \
                 torch.arange(num, device=hidden.device)
-            self._reveal(settings, rows, hidden)
+            self._reveal(settings, rows, hidden, flying)
             stuck[rows] = slots.masked[rows].any(1) & settings.is_stuck(slots.number[rows], slots.block[rows])
         return stuck
 
-    def _reveal(self, settings: Settings, rows: Tensor, hidden: Tensor) -> None:
+    def _reveal(self, settings: Settings, rows: Tensor, hidden: Tensor, flying: Sequence[Job]) -> None:
         slots = self._slots
         masked = slots.masked[rows]
         places = masked.flatten().nonzero()[:, 0]
@@ -57,3 +59,7 @@ class Denoiser:
                                  memory)
         slots.remember(rows, {prefix + name: own for name, own in memory.items()})
         slots.reveal(rows, chosen, places, candidates)
+        if settings.notes_discards:
+            nothing_lost = settings.is_alone(slots.number[rows] - 1)[:, None]
+            note_discards([flying[row] for row in rows.tolist()], chosen | nothing_lost, position, places, candidates.ids,
+                          slots.forwards[rows])

@@ -24,6 +24,7 @@ from dllm_rl.engine.room import Room
 from dllm_rl.engine.settings import Settings, key_of
 from dllm_rl.engine.slots import Slots
 from dllm_rl.families import LanguageModel
+from dllm_rl.records import Discards
 
 LEFT_MASKS = ("the unmasking strategy {!r} left masks in a block after its last step; its reveal must return all of masked "
               "at that step")
@@ -88,7 +89,8 @@ class Lane:
         if key not in self._settings:
             self._settings[key] = Settings(self._lm, config, self._size, request.greedy, self._num_settings)
             self._num_settings += 1
-        self._waiting.append(Job(ticket, request, config, watch, self._settings[key]))
+        self._waiting.append(Job(ticket, request, config, watch, self._settings[key],
+                                 discards=Discards() if config.record_discards else None))
 
     def cancel(self, ticket: int) -> None:
         """Drop a request wherever it is."""
@@ -123,8 +125,8 @@ class Lane:
         if self._outdated:
             self._outdated = False
             self._passes.refresh([self._with_decoded(slot) for slot in range(len(self._flying))])
-        num = len(self._flying)
-        stuck = self._denoiser.step(num, self._passes.states(num, self._reach), self._used)
+        hidden = self._passes.states(len(self._flying), self._reach)
+        stuck = self._denoiser.step(self._flying, hidden, self._used)
         return self._finish(stuck)
 
     def _longest(self, request: Request) -> int:

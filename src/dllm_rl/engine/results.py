@@ -64,7 +64,7 @@ def rollout_of(lm: LanguageModel, slots: Slots, slot: int, job: Job, length: int
         ids, steps = ids + [lm.mask_token_id] * rest, steps + [0] * rest
         logprobs, raw = logprobs + [0.0] * rest, raw + [0.0] * rest
     done = Progress(request, job.ticket, ids, steps, logprobs, raw, ends, int(slots.forwards[slot]), abs(length),
-                    "stop" if length > 0 else "length")
+                    "stop" if length > 0 else "length", job.discards)
     rollout = done.rollout(lm, job.settings.recorded(job.config), version, None if is_canvas else size)
     rollout.weight_versions = [versions[end - 1] for end in ends]
     return rollout

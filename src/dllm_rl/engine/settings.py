@@ -7,13 +7,14 @@ import torch
 from torch import Tensor
 
 from dllm_rl.config.decoding import DecodingConfig, RecordedDecoding
-from dllm_rl.decoding.block_decoder import load_strategy, score_of_strategy, spread
+from dllm_rl.decoding.block_decoder import load_strategy, spread
+from dllm_rl.decoding.discarding import compares_discards
 from dllm_rl.decoding.draws import Purpose, uniform
 from dllm_rl.decoding.request import resolve_canvas
 from dllm_rl.decoding.sampling import Candidates, Sampler
 from dllm_rl.decoding.schedules import even_split, num_steps
 from dllm_rl.decoding.step import Step
-from dllm_rl.decoding.strategies import sampler_class_of
+from dllm_rl.decoding.strategies import sampler_class_of, score_of_strategy
 from dllm_rl.families import LanguageModel
 
 OF_THE_REQUEST = {"seed", "max_gen_length", "stop_token_list", "ignore_eos", "batch_size"}
@@ -47,6 +48,7 @@ class Settings:
         self.cache = (config.cache or "none") if self.is_canvas else None
         self._opens_alone = self.is_canvas and self.cache != "none" and lm.family.logit_shift > 0
         self.strategy = load_strategy(config)
+        self.notes_discards = compares_discards(self.strategy, config)
         self._sampler = Sampler(config, lm.allowed_ids, score_of_strategy(self.strategy, config),
                                 config.score_of or "processed", pad_token_id=lm.pad_token_id)
         if self.is_canvas:
@@ -64,6 +66,7 @@ class Settings:
         own = {"decoder": "canvas", "block_size": self.block_size, "score_of": config.score_of or "processed",
                "cache": self.cache}
         return RecordedDecoding(**{**config.model_dump(), **own}, sampler_class=sampler_class,
+                                opens_alone=self._opens_alone,
                                 replay_class=self.strategy.replay_class if self.cache == "none" else "history")
 
     def propose(self, logits: Tensor, seed: Tensor, position: Tensor, forwards: Tensor, places: Tensor) -> Candidates:
@@ -99,12 +102,16 @@ class Settings:
             step.logits = spread(candidates.logits, places, masked.shape)
         chosen = self.strategy.reveal(spread(candidates.scores, places, masked.shape), masked, step, self.config) & masked
         # Where a block opens with its first position alone, the strategy has not been asked yet.
-        alone = (number == 0) & self._opens_alone
+        alone = self.is_alone(number)
         for name, new in step.memory.items():
             old = memory.get(name, torch.zeros_like(new))
             memory[name] = torch.where(alone.view(-1, *[1] * (new.dim() - 1)), old, new)
         first = torch.arange(masked.shape[1], device=masked.device) == 0
         return torch.where(alone[:, None], masked & first, chosen)
+
+    def is_alone(self, number: Tensor) -> Tensor:
+        """(r,) bool: whether a block's first position is revealed alone, whatever was drawn, at step ``number``."""
+        return (number == 0) & self._opens_alone
 
     def is_stuck(self, number: Tensor, block: Tensor) -> Tensor:
         """(r,) bool: whether a block that still has masks has had all its steps."""
