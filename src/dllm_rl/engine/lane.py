@@ -146,6 +146,7 @@ class Lane:
             return
         self._flying += fresh
         self._used.update(job.settings for job in fresh)
+        self._num_watched += sum(job.watch != "nothing" for job in fresh)
         self._reserve()
         for slot, job in enumerate(fresh, first):
             if job.parked is None:
@@ -244,7 +245,7 @@ class Lane:
             self._flying[slot] = self._flying[last]
         self._flying.pop()
         self._used -= Counter([job.settings])
-        self._num_watched = sum(own.watch != "nothing" for own in self._flying)
+        self._num_watched -= job.watch != "nothing"
 
     def _drop_settings(self) -> None:
         """Forget settings that nobody has."""
