@@ -25,6 +25,7 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would run and 
 CONFIGS = {
     "generate": "dllm_rl.config.generation:GenerateConfig",
     "chat": "dllm_rl.config.chat:ChatConfig",
+    "serve": "dllm_rl.config.serving:ServeConfig",
     "eval": "dllm_rl.config.evaluation:EvalConfig",
     "sft": "dllm_rl.config.sft:SftConfig",
     "rl": "dllm_rl.config.rl:RlConfig",
@@ -157,6 +158,18 @@ def chat_command(arguments: Arguments = None, quiet: Quiet = False) -> None:
     from dllm_rl.evaluation.chat import run_chat
 
     run_chat(config)
+
+
+@app.command("serve", cls=_Command)
+def serve_command(arguments: Arguments = None, quiet: Quiet = False) -> None:
+    """Serve a model to clients of OpenAI's API, and a page to chat with it."""
+    config, _, display = _start("serve", arguments, quiet, dry_run=False)
+    try:
+        from dllm_rl.serving.run import run_serve
+    except ModuleNotFoundError as error:
+        raise ValueError(f"serving needs the package {error.name!r}; install the extra: pip install 'dllm-rl[serve]'"
+                         ) from error
+    run_serve(config, display.line)
 
 
 @app.command("eval", cls=_Command)

@@ -13,6 +13,11 @@ def prepare_process() -> None:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 
+def api_key() -> str | None:
+    """What clients of a server must send (``DLLM_RL_API_KEY``)."""
+    return os.environ.get("DLLM_RL_API_KEY") or None
+
+
 def debugging() -> bool:
     """Whether errors of the user's making should show their traceback (``DLLM_RL_DEBUG=1``)."""
     return os.environ.get("DLLM_RL_DEBUG", "") not in ("", "0")

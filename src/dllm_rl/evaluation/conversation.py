@@ -25,48 +25,77 @@ Render = Callable[[Sequence[Turn], str], str]
 """The prompt for a question after some turns."""
 
 
-def renderer(lm: LanguageModel, config: ChatConfig) -> Render:
-    r"""How a conversation becomes text.
+Message = tuple[str, str]
+"""A role (system, user or assistant) and what it says."""
 
-    A ``prompt.template`` renders each turn, which the answer follows; system text and turns are joined by newlines.
-    Without one the tokenizer's chat template does it.
+
+def renderer(lm: LanguageModel, config: ChatConfig) -> Render:
+    r"""How a conversation becomes text; see ``render_messages``.
 
     Args:
         lm: the model.
         config: ``prompt.template`` and ``system``.
 
     Raises:
-        ValueError: the checkpoint has no tokenizer, the tokenizer no chat template and the user gave none, or the
-            template has no place for the question; at a call, a chat template that refuses the conversation.
+        ValueError: as ``check_format``; at a call, a chat template that refuses the conversation.
 
     Example (``template="Q: {problem}\nA: "``, one turn before, and the question ``2+2``):
         ``"Q: 1+1\nA: 2\nQ: 2+2\nA: "``
     """
-    template = config.prompt.template
+    template, system = config.prompt.template, config.system
+    check_format(lm, template)
+    opening: list[Message] = [] if system is None else [("system", system)]
+    return lambda turns, question: render_messages(lm, template, [
+        *opening, *(said for turn in turns for said in (("user", turn.question), ("assistant", turn.answer))),
+        ("user", question)])
+
+
+def check_format(lm: LanguageModel, template: str | None) -> None:
+    """Raise ``ValueError`` if conversations cannot be rendered.
+
+    The checkpoint has no tokenizer, the tokenizer no chat template and the user gave none, or the template has no place
+    for the question.
+    """
     if lm.tokenizer is None:
         raise ValueError("the checkpoint has no tokenizer, without which it cannot chat; add its tokenizer files")
     if template is not None and MARKER not in template:
         raise ValueError(f"the prompt template {template!r} has no {MARKER}; write {MARKER} where the question goes")
-    if template is not None:
-        return lambda turns, question: _joined(template, config.system, turns, question)
-    if not lm.tokenizer.chat_template:
+    if template is None and not lm.tokenizer.chat_template:
         raise ValueError("the tokenizer has no chat template, and how turns are marked cannot be guessed; set "
                          f"prompt.template to the text of one turn, for example 'prompt.template=\"Q: {MARKER} A: \"'")
-    return lambda turns, question: _by_chat_template(lm, config.system, turns, question)
 
 
-def _joined(template: str, system: str | None, turns: Sequence[Turn], question: str) -> str:
-    before = [template.replace(MARKER, turn.question) + turn.answer for turn in turns]
-    return "\n".join([*([] if system is None else [system]), *before, template.replace(MARKER, question)])
+def render_messages(lm: LanguageModel, template: str | None, messages: Sequence[Message]) -> str:
+    """The prompt for what the assistant says next.
+
+    Args:
+        lm: the model, whose tokenizer's chat template is used where no ``template`` is given.
+        template: text of one turn, which the answer follows; system texts and turns are joined by newlines.
+        messages: the conversation.
+
+    Raises:
+        ValueError: the chat template refuses the conversation, or an answer follows no question.
+    """
+    if template is None:
+        return _by_chat_template(lm, messages)
+    parts: list[str] = []
+    before = ""
+    for role, content in messages:
+        if role == "assistant" and before != "user":
+            raise ValueError("an assistant's message follows no user's; with prompt.template every answer needs a question")
+        if role == "assistant":
+            parts[-1] += content
+        else:
+            parts.append(template.replace(MARKER, content) if role == "user" else content)
+        before = role
+    return "\n".join(parts)
 
 
-def _by_chat_template(lm: LanguageModel, system: str | None, turns: Sequence[Turn], question: str) -> str:
-    assert lm.tokenizer is not None     # the renderer has asked
-    said = [] if system is None else [("system", system)]
-    said += [pair for turn in turns for pair in (("user", turn.question), ("assistant", turn.answer))]
-    messages = [{"role": role, "content": content} for role, content in [*said, ("user", question)]]
+def _by_chat_template(lm: LanguageModel, messages: Sequence[Message]) -> str:
+    assert lm.tokenizer is not None     # check_format has asked
+    said = [{"role": role, "content": content} for role, content in messages]
     try:
-        return str(lm.tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False))
+        return str(lm.tokenizer.apply_chat_template(said, add_generation_prompt=True, tokenize=False))
     except TemplateError as error:
         raise ValueError(f"the tokenizer's chat template refuses the conversation: {error}; set prompt.template, or leave "
                          "out system if that is what it refuses") from error
