@@ -26,7 +26,8 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     checkpoint = tmp_path_factory.mktemp("page") / "tiny"
     create_tiny_model(checkpoint, seed=3)
     port = 8000 + os.getpid() % 1000
-    command = [sys.executable, "-c", "import sys; from dllm_rl.cli import main; sys.exit(main())", "serve", f"model.path={checkpoint}", f"port={port}",
+    run = "import sys; from dllm_rl.cli import main; sys.exit(main())"
+    command = [sys.executable, "-c", run, "serve", f"model.path={checkpoint}", f"port={port}",
                'prompt.template="{problem}"', "decoding.max_gen_length=64", "decoding.ignore_eos=true",
                "decoding.remasking_strategy=low_confidence_static"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
@@ -54,7 +55,9 @@ def page(address: str) -> Iterator[Any]:
         found.on("pageerror", lambda error: found.complaints.append(str(error)))
         found.goto(address)
         yield found
-        assert found.complaints == [] and all(url.startswith(address) for url in found.asked)
+        # That the server refused a request (400) the browser says by itself.
+        assert [own for own in found.complaints if "status of 400" not in own] == []
+        assert all(url.startswith(address) for url in found.asked)
         browser.close()
 
 
@@ -92,4 +95,3 @@ def test_stop_and_new_chat(page: Any) -> None:
     page.fill("#question", "too much")
     page.click("#send")
     page.wait_for_selector("text=5000 tokens of a response exceed this server's limit of 4096; ask for less")
-    page.complaints.clear()        # the browser itself reports the status 400
