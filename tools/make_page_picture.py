@@ -1,6 +1,6 @@
 """Write docs/images/serve.png: the page of a running server after some questions, in headless Chromium.
 
-    python tools/make_page_picture.py http://127.0.0.1:8000 "07+35" "48+17"
+    python tools/make_page_picture.py http://127.0.0.1:8000 "07+35"
 """
 
 import argparse
@@ -17,7 +17,7 @@ def write_picture(address: str, questions: Sequence[str], path: Path = PICTURE) 
     """Ask ``questions`` one after the other at the page of the server at ``address``, and photograph it."""
     with sync_playwright() as player:
         browser = player.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"])
-        page = browser.new_page(viewport={"width": 760, "height": 560})
+        page = browser.new_page(viewport={"width": 760, "height": 480})
         page.goto(address)
         page.wait_for_function("model !== ''")
         page.click("summary")

@@ -43,7 +43,8 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     port, log = free_port(), folder / "log"
     command = [sys.executable, "-c", "import sys; from dllm_rl.cli import main; sys.exit(main())", "serve",
                f"model.path={folder / 'tiny'}", f"port={port}", f"api_key={KEY}", 'prompt.template="{problem}"',
-               "decoding.max_gen_length=64", "decoding.ignore_eos=true", "decoding.remasking_strategy=low_confidence_static"]
+               "decoding.max_gen_length=64", "decoding.ignore_eos=true",
+               "decoding.remasking_strategy=low_confidence_static"]
     with log.open("w") as written, subprocess.Popen(
             command, stderr=written, env={**os.environ, "PYTHONPATH": str(ROOT / "src")}) as process:
         found, until, answers = f"http://127.0.0.1:{port}", monotonic() + 90, False
